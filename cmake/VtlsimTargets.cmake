@@ -1,0 +1,37 @@
+# The targets that every layer is made of.
+
+add_library(vtlsim_warnings INTERFACE)
+target_compile_options(vtlsim_warnings INTERFACE
+    -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${VTLSIM_WERROR}>:-Werror>)
+
+# vtlsim_use_own_rules(TARGET): the language level and the warnings of our own code. The warnings
+# stay out of the exported package.
+function(vtlsim_use_own_rules target)
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+    target_compile_features(${target} PUBLIC cxx_std_20)
+    target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:vtlsim_warnings>)
+endfunction()
+
+# vtlsim_add_layer(NAME [BELOW LAYER]): the static library vtlsim_NAME, alias vtlsim::NAME, of every
+# source below the current folder. It links the layer directly below, and so sees no layer above.
+function(vtlsim_add_layer name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "BELOW" "")
+    set(target vtlsim_${name})
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS "*.cpp")
+    file(GLOB_RECURSE headers CONFIGURE_DEPENDS "*.hpp" "*.def")
+
+    if(NOT sources)  # TEMPORARY: until the layer has a source
+        set(sources "${VTLSIM_GENERATED_DIR}/empty_${name}.cpp")
+        file(TOUCH "${sources}")
+    endif()
+    add_library(${target} STATIC ${sources})
+    add_library(vtlsim::${name} ALIAS ${target})
+    set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+    vtlsim_use_own_rules(${target})
+    target_sources(${target} PUBLIC FILE_SET HEADERS
+        BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
+    target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${VTLSIM_GENERATED_DIR}>)
+    if(arg_BELOW)
+        target_link_libraries(${target} PUBLIC vtlsim::${arg_BELOW})
+    endif()
+endfunction()
