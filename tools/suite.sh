@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# suite.sh all|PRESET...: builds the given presets and runs every test on each: the unit tests, the
+# script tests, the scenarios; and compares the scenarios' results between the builds. `all` is
+# dev, release, clang and the checks that need no build.
+# The last line is "N passed, N failed, N skipped"; exits non-zero if one failed or none passed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if (($# == 0)); then
+    echo "usage: $0 all|PRESET..." >&2
+    exit 2
+fi
+
+readonly time_limit=${VTLSIM_TEST_TIMEOUT:-300}  # seconds, for each program started
+# Scenario results to compare with; every build must give exactly these bytes.
+readonly results=build/results
+passed=0 failed=0 skipped=0
+
+pass() { passed=$((passed + 1)); echo "ok       $1"; }
+fail() { failed=$((failed + 1)); echo "FAILED   $1"; }
+skip() { skipped=$((skipped + 1)); echo "skipped  $1"; }
+
+bounded() { timeout --kill-after=10 "$time_limit" "$@" </dev/null; }
+
+check_format() {
+    if ! command -v clang-format-14 >/dev/null; then
+        skip "formatting: no clang-format-14"
+    elif git ls-files -z '*.cpp' '*.hpp' | xargs -0 clang-format-14 --dry-run --Werror; then
+        pass "formatting"
+    else
+        fail "formatting: try 'make format'"
+    fi
+}
+
+# The test program counts its own cases. Dying without a last line, or an exit status that does not
+# go with the counts, is one failure more.
+run_unit_tests() {
+    local name=$1 program=$2 log=$3 status=0 tally
+    bounded "$program" >"$log" 2>&1 || status=$?
+    cat "$log"
+    tally=$(tail -n 1 "$log")
+    if [[ $tally =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        skipped=$((skipped + BASH_REMATCH[3]))
+        ((status == 0 || BASH_REMATCH[2] > 0)) || fail "$name: exit status $status"
+    else
+        fail "$name: ended without a count, exit status $status (124 = time limit)"
+    fi
+}
+
+run_script_tests() {
+    local build=$1 script name status
+    for script in tests/scripts/*.sh; do
+        name="$build $(basename "$script" .sh)"
+        status=0
+        bounded bash "$script" "$build" || status=$?
+        case $status in
+            0) pass "$name" ;;
+            77) skip "$name" ;;
+            *) fail "$name: exit status $status" ;;
+        esac
+    done
+}
+
+# Prints the member of the summary in the JSON that `vtlsim run` printed.
+summary_of() {
+    tr -d ' \n' <"$1" | grep -o '"summary":{[^}]*}' | grep -o "\"$2\":[0-9]*" | grep -o '[0-9]*$'
+}
+
+run_scenarios() {
+    local name=$1 build=$2 json=$3 status=0 good bad
+    bounded "$build/vtlsim" run scenarios --format json >"$json" || status=$?
+    if good=$(summary_of "$json" passed) && bad=$(summary_of "$json" failed); then
+        echo "$name: $good passed, $bad failed"
+        passed=$((passed + good))
+        failed=$((failed + bad))
+        ((good + bad > 0)) || fail "$name: none ran"
+        ((status == 0 || bad > 0)) || fail "$name: exit status $status"
+    else
+        fail "$name: no summary, exit status $status (124 = time limit)"
+    fi
+    ((status == 0)) || bounded "$build/vtlsim" run scenarios || true
+}
+
+compare_results() {
+    local json=$1 other
+    for other in "$results"/*.json; do
+        [[ $other == "$json" ]] && continue
+        if cmp "$json" "$other"; then
+            pass "$json equals $other"
+        else
+            fail "$json differs from $other"
+            diff "$other" "$json" | cut -c 1-200 | head -n 20 || true
+        fi
+    done
+}
+
+test_preset() {
+    local preset=$1 build=build/$1 json=$results/$1.json
+    echo "=== $preset"
+    if ! cmake --preset "$preset" </dev/null || ! cmake --build --preset "$preset" </dev/null; then
+        fail "build of $preset"
+        return
+    fi
+    run_unit_tests "$build unit tests" "$build/vtlsim_tests" "$build/unit.log"
+    run_script_tests "$build"
+    if [[ ! -x $build/vtlsim ]]; then  # TEMPORARY: until cli/ has a source
+        skip "$build scenarios: no program yet"
+        return
+    fi
+    run_scenarios "$build scenarios" "$build" "$json"
+    compare_results "$json"
+}
+
+tools/setup.sh test
+mkdir -p "$results"
+if [[ $* == all ]]; then
+    rm -f "$results"/*.json
+    check_format
+    presets=(dev release)
+    if command -v clang++-14 >/dev/null; then
+        presets+=(clang)
+    else
+        skip "preset clang: no clang++-14"
+    fi
+else
+    presets=("$@")
+    for preset in "${presets[@]}"; do
+        rm -f "$results/$preset.json"
+    done
+fi
+for preset in "${presets[@]}"; do
+    test_preset "$preset"
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0 && passed > 0))
