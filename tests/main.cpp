@@ -79,5 +79,5 @@ int main(int argc, char** argv) {
     std::cout << counts.passed << " passed, " << counts.failed << " failed, " << counts.skipped
               << " skipped" << std::endl;
     const bool none_ran = counts.passed + counts.failed + counts.skipped == 0;
-    return none_ran ? 1 : status;
+    return none_ran || status != 0 ? 1 : 0;
 }

@@ -15,6 +15,7 @@ readonly time_limit=${VTLSIM_TEST_TIMEOUT:-300}  # seconds, for each program sta
 # Scenario results to compare with; every build must give exactly these bytes.
 readonly results=build/results
 passed=0 failed=0 skipped=0
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 pass() { passed=$((passed + 1)); echo "ok       $1"; }
 fail() { failed=$((failed + 1)); echo "FAILED   $1"; }
