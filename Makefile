@@ -23,7 +23,7 @@ bench:  ## Build and run the benchmarks
 	@for program in build/release/bench/*; do "$$program" || exit; done
 
 format:  ## Put every source file into the form that the tests ask for
-	git ls-files -z '*.cpp' '*.hpp' | xargs -0 clang-format-14 -i
+	tools/format.sh
 
 clean:  ## Remove all that was built
 	rm -rf build
