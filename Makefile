@@ -20,7 +20,7 @@ bench:  ## Build and run the benchmarks
 	@tools/setup.sh bench
 	cmake --preset release -D VTLSIM_BENCH=ON
 	cmake --build --preset release --target vtlsim_bench
-	@for program in build/release/bench/*; do "$$program" || exit; done
+	@for program in build/release/bench/bench_*; do "$$program" || exit; done
 
 format:  ## Put every source file into the form that the tests ask for
 	tools/format.sh

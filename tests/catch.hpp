@@ -19,9 +19,10 @@ void record_skip(const std::string& test_case, const std::string& reason);
 // Ends a test case that needs what this machine lacks. Catch2 2.13 has no SKIP(), so the count is
 // kept by tests/main.cpp; SUCCEED keeps the "test case without assertions" check quiet.
 // Use it in the test case itself: it returns.
-#define VTLSIM_SKIP(reason)                                                                       \
-    do {                                                                                          \
-        ::vtlsim::tests::record_skip(::Catch::getResultCapture().getCurrentTestName(), (reason)); \
-        SUCCEED("skipped");                                                                       \
-        return;                                                                                   \
+#define VTLSIM_SKIP(reason)                                                           \
+    do {                                                                              \
+        ::vtlsim::tests::record_skip(                                                 \
+            std::string(::Catch::getResultCapture().getCurrentTestName()), (reason)); \
+        SUCCEED("skipped");                                                           \
+        return;                                                                       \
     } while (false)

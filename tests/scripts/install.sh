@@ -1,20 +1,12 @@
 #!/usr/bin/env bash
-# What `cmake --install` leaves works: the program runs, and a project that uses find_package(vtlsim)
-# builds with the same compiler and flags and runs.
-set -euo pipefail
-build=$1
-source_dir=$(dirname "$0")/../install
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+# What `quietly() { "$@" >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }; }
 
-cached() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
-
-cmake --install "$build" --prefix "$dir/usr" >"$dir/log" || { cat "$dir/log"; exit 1; }
-cmake -S "$source_dir" -B "$dir/build" -G "$(cached CMAKE_GENERATOR)" \
+quietly cmake --install "$build" --prefix "$dir/usr"
+quietly cmake -S "$source_dir" -B "$dir/build" -G "$(cached CMAKE_GENERATOR)" \
     -D CMAKE_PREFIX_PATH="$dir/usr" -D CMAKE_BUILD_TYPE=Debug \
     -D CMAKE_CXX_COMPILER="$(cached CMAKE_CXX_COMPILER)" \
-    -D CMAKE_CXX_FLAGS="$(cached CMAKE_CXX_FLAGS)" >"$dir/log" 2>&1 &&
-    cmake --build "$dir/build" >>"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
+    -D CMAKE_CXX_FLAGS="$(cached CMAKE_CXX_FLAGS)"
+quietly cmake --build "$dir/build"
 
 version=$("$dir/build/consumer")
 [[ $version == "$(cached CMAKE_PROJECT_VERSION)" ]] || {
