@@ -1,5 +1,14 @@
 #!/usr/bin/env bash
-# What `quietly() { "$@" >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }; }
+# What `cmake --install` leaves works: the program runs, and a project that uses find_package(vtlsim)
+# builds with the same compiler and flags and runs.
+set -euo pipefail
+build=$1
+source_dir=$(dirname "$0")/../install
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+cached() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
+quietly() { "$@" >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }; }
 
 quietly cmake --install "$build" --prefix "$dir/usr"
 quietly cmake -S "$source_dir" -B "$dir/build" -G "$(cached CMAKE_GENERATOR)" \
