@@ -1,0 +1,50 @@
+#include "sim/decode/code_cache.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+Flow leave_stale_block(Exec&, const Op&) { return Flow::again; }
+
+}  // namespace
+
+const Block* CodeCache::find_slow(u64 physical, CodeMode mode) {
+    const auto it = blocks_.find(key(physical, mode));
+    if (it == blocks_.end()) return nullptr;
+    fast_[slot_of(physical)] = {it->first, it->second.get()};
+    return it->second.get();
+}
+
+const Block* CodeCache::insert(u64 physical, CodeMode mode, Block block) {
+    if (blocks_.size() >= kMaxBlocks) invalidate_all();
+    const u64 k = key(physical, mode);
+    const Block* kept = (blocks_[k] = std::make_unique<Block>(std::move(block))).get();
+    pages_[physical >> kPageShift].push_back(k);
+    fast_[slot_of(physical)] = {k, kept};
+    return kept;
+}
+
+void CodeCache::invalidate_page(u64 page_number) {
+    const auto page = pages_.find(page_number);
+    if (page == pages_.end()) return;
+    for (u64 k : page->second) {
+        const auto it = blocks_.find(k);
+        if (it == blocks_.end()) continue;
+        for (Op& op : it->second->ops) op.handler = leave_stale_block;
+        retired_.push_back(std::move(it->second));
+        blocks_.erase(it);
+        fast_[slot_of(k >> 3)] = {};
+    }
+    pages_.erase(page);
+}
+
+void CodeCache::invalidate_all() {
+    for (auto& [k, block] : blocks_) {
+        for (Op& op : block->ops) op.handler = leave_stale_block;
+        retired_.push_back(std::move(block));
+    }
+    blocks_.clear();
+    pages_.clear();
+    fast_.fill(Slot{});
+}
+
+}  // namespace vtlsim::sim

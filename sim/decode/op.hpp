@@ -1,0 +1,50 @@
+// A decoded instruction in the form that is executed.
+#pragma once
+
+#include "sim/state/cpu_state.hpp"
+
+namespace vtlsim::sim {
+
+struct Exec;
+struct Op;
+
+// What a handler tells the loop that called it.
+enum class Flow : u8 {
+    next,    // retired, go on with the following Op
+    branch,  // retired, RIP is set: leave the block
+    again,   // not retired: some iterations of a REP are done, RIP stays
+    stop,    // not retired: Exec::pending says why, RIP stays
+    done,    // retired, RIP is set, and Exec::pending ends the run (HLT, traps)
+};
+using Handler = Flow (*)(Exec&, const Op&);
+
+// Registers are slots of CpuState::scalar, so an address is base + (index << scale) + disp with
+// no test for what is absent. 8-bit registers are byte offsets into the scalar array, which makes
+// AH..BH ordinary.
+struct Op {
+    Handler handler = nullptr;
+    u64 imm = 0;   // sign-extended; relative branches: the displacement
+    u64 disp = 0;  // RIP-relative: already relative to the start of the block
+    u64 address_mask = ~u64{0};
+    u8 base = kNoReg;
+    u8 index = kNoReg;
+    u8 scale = 0;              // shift count, 0 to 3
+    u8 segment_base = kNoReg;  // slot of the hidden base that is added, if any
+    u8 dst = 0;
+    u8 src = 0;
+    u8 size = 0;                 // operand size, bytes
+    u8 length = 0;               // of the instruction, bytes
+    u16 offset = 0;              // of the instruction from the block's first byte
+    u16 next = 0;                // offset + length
+    bool stack_segment = false;  // non-canonical addresses fault with #SS instead of #GP
+    bool rep = false;            // F3
+    bool repne = false;          // F2
+    u8 address_size = 8;         // bytes
+    Seg segment = Seg::ds;       // of the memory operand
+    u16 mnemonic = 0;            // ZydisMnemonic, for messages
+};
+
+// 64 bytes hold all that is touched per instruction.
+static_assert(sizeof(Op) <= 64);
+
+}  // namespace vtlsim::sim

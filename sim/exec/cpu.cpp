@@ -1,0 +1,229 @@
+#include "sim/exec/cpu.hpp"
+
+#include <algorithm>
+
+#include "sim/decode/code_cache.hpp"
+#include "sim/decode/decoder.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+constexpr u64 kDr6SingleStep = 1u << 14;
+
+}  // namespace
+
+Cpu::Cpu(Machine& machine) : x_(std::make_unique<Exec>()), crossing_(std::make_unique<Block>()) {
+    x_->machine = &machine;
+    x_->cpu = this;
+    set_state(long_mode_state());
+}
+Cpu::~Cpu() = default;
+
+CpuState Cpu::state() const {
+    CpuState s = x_->s;
+    s[Reg::rflags] = x_->rflags();
+    return s;
+}
+
+void Cpu::set_state(const CpuState& state) {
+    x_->s = state;
+    x_->s.scalar[kNoReg] = 0;
+    x_->set_rflags(state[Reg::rflags]);
+    x_->flush_tlb();
+}
+
+u64 Cpu::get(Reg reg) const { return reg == Reg::rflags ? x_->rflags() : x_->s[reg]; }
+
+void Cpu::set(Reg reg, u64 value) {
+    if (reg == Reg::rflags) {
+        x_->set_rflags(value);
+        return;
+    }
+    x_->s.set(reg, {value, 0});
+    switch (info(reg).group) {
+        case RegGroup::control:
+        case RegGroup::segment:
+        case RegGroup::msr:
+        case RegGroup::simulator:
+            x_->flush_tlb();
+            x_->update_context();
+            break;
+        default:
+            break;
+    }
+}
+
+void Cpu::set_address_space(u8 id) {
+    x_->address_space = id;
+    x_->update_context();
+}
+
+bool Cpu::interruptible() const {
+    return (x_->s[Reg::rflags] & flag::if_) != 0 && x_->s[Reg::shadow] == 0;
+}
+
+std::optional<Outcome> Cpu::deliver_interrupt(u8 vector) {
+    x_->s[Reg::activity] = 0;
+    return deliver(Fault{.vector = static_cast<Vector>(vector)}, true);
+}
+
+// The block at RIP, decoded if need be; null: `pending` holds the fault of the fetch.
+const Block* Cpu::fetch() {
+    Exec& x = *x_;
+    const u64 rip = x.s[Reg::rip];
+    const u64 page_address = rip & ~kPageMask;
+    TlbEntry& entry = x.tlb.slot(rip);
+    u64 physical = 0;
+    if (entry.execute_tag == (page_address | x.context)) {
+        physical = entry.page_number << kPageShift | (rip & kPageMask);
+    } else {
+        if (!x.translate(rip, 1, Access::execute, false, false, physical)) return nullptr;
+        x.cache_execute(rip, physical);
+    }
+    if ((x.s[Reg::efer] & efer::lma) == 0 || !attr::long_code(x.s[Reg::cs_attr])) {
+        x.not_modelled("code outside 64-bit mode");
+        return nullptr;
+    }
+    CodeCache& code = x.machine->code();
+    if (const Block* block = code.find(physical, CodeMode::long64)) return block;
+    if (const Block* block = code.find_slow(physical, CodeMode::long64)) return block;
+
+    const u64 in_page = physical & kPageMask;
+    const u8* page = x.machine->memory().page_for_read(physical >> kPageShift);
+    Block block = decode_block({page + in_page, kPageSize - in_page});
+    if (!block.ops.empty()) {
+        x.machine->forget_writes(physical >> kPageShift);
+        return code.insert(physical, CodeMode::long64, std::move(block));
+    }
+    // The first instruction reaches into the next page.
+    std::array<u8, kMaxInsnLength> bytes{};
+    const std::size_t here = kPageSize - in_page;
+    std::copy_n(page + in_page, here, bytes.begin());
+    u64 next_page = 0;
+    const std::size_t rest = bytes.size() - here;
+    if (!x.translate(page_address + kPageSize, 1, Access::execute, false, false, next_page)) {
+        return nullptr;
+    }
+    x.machine->memory().read(next_page, {bytes.data() + here, rest});
+    *crossing_ = decode_one(bytes);
+    return crossing_.get();
+}
+
+template <bool Observed>
+Outcome Cpu::loop(const RunLimits& limits) {
+    Exec& x = *x_;
+    CpuState& s = x.s;
+    u64 left = limits.steps;
+    x.iterations_left = limits.iterations;
+    for (;;) {
+        if (left == 0) return StepsDone{};
+        x.machine->code().collect();
+        // A debug trap of the previous instruction comes before interrupts (SDM 3A table 6-2).
+        if (s[Reg::pending_debug] != 0) {
+            x.pending = debug_trap();
+            if (auto ended = take_fault()) return *ended;
+            --left;
+            continue;
+        }
+        const bool shadowed = s[Reg::shadow] != 0;
+        const bool stepping = (s[Reg::rflags] & flag::tf) != 0;
+        if (x.interrupt_line && !shadowed && (s[Reg::rflags] & flag::if_) != 0) {
+            return InterruptWindow{};
+        }
+        const u64 block_rip = s[Reg::rip];
+        Flow flow = Flow::stop;
+        if (const Block* block = fetch()) {
+            u64 count = std::min<u64>(left, block->ops.size());
+            if (shadowed || stepping) count = 1;
+            const Op* op = block->ops.data();
+            const Op* const end = op + count;
+            do {
+                if constexpr (Observed) {
+                    s[Reg::rip] = block_rip + op->offset;
+                    const bool pause = x.observer->before_instruction(*this, s[Reg::rip]);
+                    s[Reg::rip] = block_rip;
+                    if (pause) {
+                        s[Reg::rip] = block_rip + op->offset;
+                        const u64 done = static_cast<u64>(op - block->ops.data());
+                        steps_ += done;
+                        return Paused{};
+                    }
+                }
+                flow = op->handler(x, *op);
+            } while (flow == Flow::next && ++op != end);
+
+            // How many retired, and where RIP is now.
+            u64 retired = static_cast<u64>(op - block->ops.data());
+            if (flow == Flow::next) {
+                s[Reg::rip] = block_rip + (end - 1)->next;
+            } else if (flow == Flow::branch || flow == Flow::done) {
+                ++retired;
+            } else {
+                s[Reg::rip] = block_rip + op->offset;
+            }
+            steps_ += retired;
+            left -= retired;
+            if (shadowed && retired != 0 && !x.shadow_set) s[Reg::shadow] = 0;
+            x.shadow_set = false;
+            if (flow == Flow::done) return x.pending;
+            if (flow == Flow::again && x.iterations_left == 0) return OutOfWork{};
+            // Single-step trap (SDM 3B 18.3.1.4).
+            if (stepping && retired != 0) s[Reg::pending_debug] |= kDr6SingleStep;
+        }
+        if (flow != Flow::stop) continue;
+        if (auto ended = take_fault()) return *ended;
+        --left;
+    }
+}
+
+Fault Cpu::debug_trap() {
+    x_->s[Reg::dr6] |= x_->s[Reg::pending_debug];
+    x_->s[Reg::pending_debug] = 0;
+    return Fault{.vector = Vector::db};
+}
+
+// What `pending` holds either ends the run or is a fault that goes through the IDT: one step.
+std::optional<Outcome> Cpu::take_fault() {
+    const auto* fault = std::get_if<Fault>(&x_->pending);
+    if (fault == nullptr) return x_->pending;
+    if (!x_->deliver_faults) {
+        x_->s[Reg::rip] += fault->length;
+        return x_->pending;
+    }
+    const Fault taken = *fault;
+    if (x_->observer != nullptr) x_->observer->delivering(*this, taken);
+    if (auto outcome = deliver(taken, false)) return outcome;
+    ++steps_;
+    return std::nullopt;
+}
+
+void Cpu::retire_exit(u8 length) {
+    CpuState& s = x_->s;
+    s[Reg::rip] += length;
+    s[Reg::shadow] = 0;
+    if ((s[Reg::rflags] & flag::tf) != 0) s[Reg::pending_debug] |= kDr6SingleStep;
+    ++steps_;
+}
+
+Outcome Cpu::run(const RunLimits& limits, Observer* observer) {
+    x_->observer = observer;
+    if (x_->s[Reg::activity] == 1) return Halted{};
+    if (x_->s[Reg::activity] == 2) return Shutdown{};
+    return observer != nullptr ? loop<true>(limits) : loop<false>(limits);
+}
+
+std::vector<u8> Cpu::peek_code(u64 address, std::size_t size) const {
+    std::vector<u8> bytes;
+    while (bytes.size() < size) {
+        const u64 at = address + bytes.size();
+        const auto physical = peek_physical(at);
+        if (!physical) break;
+        const std::size_t n =
+            std::min<std::size_t>(size - bytes.size(), kPageSize - (at & kPageMask));
+        bytes.resize(bytes.size() + n);
+        machine().read(*physical, {bytes.data() + bytes.size() - n, n});
+    }
+    return bytes;
+}
+
+}  // namespace vtlsim::sim

@@ -1,0 +1,164 @@
+#include "sim/exec/exec.hpp"
+
+#include <algorithm>
+
+#include "sim/exec/cpu.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+// Alignment checking (SDM 3A 6.15, interrupt 17).
+bool checks_alignment(const Exec& x) {
+    return (x.s[Reg::cr0] & cr0::am) != 0 && (x.s[Reg::rflags] & flag::ac) != 0 && x.cpl() == 3;
+}
+
+// Calls part(address, offset, size) for the piece of an access in each page it touches.
+template <class Part>
+bool by_page(u64 address, std::size_t size, Part part) {
+    for (std::size_t done = 0; done < size;) {
+        const u64 at = address + done;
+        const std::size_t n = std::min<std::size_t>(size - done, kPageSize - (at & kPageMask));
+        if (!part(at, done, n)) return false;
+        done += n;
+    }
+    return true;
+}
+
+}  // namespace
+
+Flow Exec::exit(Exit e, const Op& op) {
+    e.length = op.length;
+    // The bytes are those that were decoded, so they are still mapped; a crossing instruction's
+    // second page too.
+    u8* out = e.bytes.data();
+    by_page(s[Reg::rip] + op.offset, op.length, [&](u64 at, std::size_t done, std::size_t n) {
+        u64 physical = 0;
+        if (!translate(at, n, Access::execute, false, false, physical)) return false;
+        machine->memory().read(physical, {out + done, n});
+        return true;
+    });
+    pending = e;
+    return Flow::stop;
+}
+
+Flow Exec::not_modelled(std::string_view what) {
+    pending = NotModelled{std::string(what)};
+    return Flow::stop;
+}
+
+void Exec::update_context() {
+    const bool user = cpl() == 3;
+    // While alignment is checked no translation is cached: every access takes the slow path.
+    context = address_space | (user ? 8u : 0) | ((s[Reg::rflags] & flag::ac) != 0 ? 16u : 0) |
+              (checks_alignment(*this) ? 32u : 0);
+}
+
+// The entry for this page, cleared unless it is already about the same one; null where accesses
+// must be checked one by one: alignment is, or the page is only partly RAM.
+TlbEntry* Exec::tlb_entry(u64 address, u64 physical) {
+    if (checks_alignment(*this)) return nullptr;
+    if (!machine->is_ram(address_space, physical & ~kPageMask, kPageSize)) return nullptr;
+    const u64 page_number = physical >> kPageShift;
+    const u64 tag = (address & ~kPageMask) | context;
+    TlbEntry& e = tlb.slot(address);
+    const bool same = e.page_number == page_number &&
+                      (e.read_tag == tag || e.write_tag == tag || e.execute_tag == tag);
+    if (!same) e = TlbEntry{};
+    e.page_number = page_number;
+    // Nothing is stored through this pointer unless write_tag matches, and that is set only once
+    // page_for_write has made the page this memory's own.
+    e.host = const_cast<u8*>(machine->memory().page_for_read(page_number));
+    return &e;
+}
+
+void Exec::fill_tlb(u64 address, Access access, u64 physical) {
+    TlbEntry* e = tlb_entry(address, physical);
+    if (e == nullptr) return;
+    const u64 tag = (address & ~kPageMask) | context;
+    if (access != Access::write) {
+        e->read_tag = tag;
+    } else if (machine->direct_writes(physical >> kPageShift)) {
+        e->write_tag = tag;
+    }
+}
+
+void Exec::cache_execute(u64 address, u64 physical) {
+    TlbEntry* e = tlb_entry(address, physical);
+    if (e != nullptr) e->execute_tag = (address & ~kPageMask) | context;
+}
+
+bool Exec::probe(u64 address, std::size_t size, Access access, bool stack) {
+    if (access == Access::write) {
+        const TlbEntry& e = tlb.slot(address);
+        if (e.write_tag == ((address & ~kPageMask) | context) &&
+            (address & kPageMask) <= kPageSize - size) {
+            return true;
+        }
+    }
+    if (size > 1 && address % size != 0 && checks_alignment(*this)) {
+        fault(Vector::ac, 0);
+        return false;
+    }
+    return by_page(address, size, [&](u64 at, std::size_t, std::size_t n) {
+        u64 physical = 0;
+        return translate(at, n, access, false, stack, physical);
+    });
+}
+
+bool Exec::load_slow(u64 address, void* out, std::size_t size, bool stack) {
+    if (!probe(address, size, Access::read, stack)) return false;
+    return by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
+        u64 physical = 0;
+        if (!translate(at, n, Access::read, false, stack, physical)) return false;
+        fill_tlb(at, Access::read, physical);
+        machine->memory().read(physical, {static_cast<u8*>(out) + done, n});
+        return true;
+    });
+}
+
+bool Exec::store_slow(u64 address, const void* value, std::size_t size, bool stack) {
+    // All pages of the store are checked before the first byte changes (SDM 3A 6.15: restartable).
+    if (!probe(address, size, Access::write, stack)) return false;
+    return by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
+        u64 physical = 0;
+        if (!translate(at, n, Access::write, false, stack, physical)) return false;
+        u8* page = machine->page_for_write(physical >> kPageShift);
+        if (page == nullptr) {
+            pending = OutOfMemory{};
+            return false;
+        }
+        std::memcpy(page + (physical & kPageMask), static_cast<const u8*>(value) + done, n);
+        fill_tlb(at, Access::write, physical);
+        if (observer != nullptr && machine->watched(physical >> kPageShift)) {
+            observer->stored(*cpu, physical, n);
+        }
+        return true;
+    });
+}
+
+bool Exec::system_load(u64 address, void* out, std::size_t size) {
+    return by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
+        u64 physical = 0;
+        if (!translate(at, n, Access::read, true, false, physical)) return false;
+        machine->memory().read(physical, {static_cast<u8*>(out) + done, n});
+        return true;
+    });
+}
+
+bool Exec::system_store(u64 address, const void* value, std::size_t size) {
+    const bool whole = by_page(address, size, [&](u64 at, std::size_t, std::size_t n) {
+        u64 physical = 0;
+        return translate(at, n, Access::write, true, false, physical);
+    });
+    return whole && by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
+               u64 physical = 0;
+               if (!translate(at, n, Access::write, true, false, physical)) return false;
+               if (!machine->write(physical, {static_cast<const u8*>(value) + done, n})) {
+                   pending = OutOfMemory{};
+                   return false;
+               }
+               return true;
+           });
+}
+
+}  // namespace vtlsim::sim

@@ -1,0 +1,159 @@
+// The executing processor: hot state, and what instruction handlers may call. Internal to sim/;
+// users of the library see Cpu (exec/cpu.hpp).
+#pragma once
+
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+
+#include "sim/decode/op.hpp"
+#include "sim/exec/flags.hpp"
+#include "sim/exec/outcome.hpp"
+#include "sim/mmu/tlb.hpp"
+
+namespace vtlsim::sim {
+
+class Cpu;
+class Machine;
+class Observer;
+struct Block;
+
+// Which instructions leave the machine instead of taking their own course. Port accesses and
+// VMCALL/VMMCALL always do.
+struct ExitControls {
+    bool cpuid = false;
+    bool unknown_msr = false;  // false: RDMSR/WRMSR of an MSR that the machine lacks is #GP(0)
+};
+
+struct RunLimits {
+    u64 steps = 1;                  // retired instructions and delivered events
+    u64 iterations = u64{1} << 24;  // of REP instructions, all together
+};
+
+struct Exec {
+    CpuState s = long_mode_state();  // status flags of rflags are stale while running: see `flags`
+    LazyFlags flags;
+    u64 context = 0;  // of the TLB: address space and privilege of data accesses
+    Machine* machine = nullptr;
+    Cpu* cpu = nullptr;
+    u8 address_space = 0;  // which RAM map of the machine applies, 0 to 3
+    bool interrupt_line = false;
+    bool deliver_faults = true;
+    bool shadow_set = false;  // by the instruction that is executing
+    ExitControls exits;
+    u64 iterations_left = 0;
+    Outcome pending;
+    Observer* observer = nullptr;
+    Tlb tlb;
+
+    // --- registers -----------------------------------------------------------------------------
+    template <class T>
+    T reg(u8 slot) const {
+        T value;
+        std::memcpy(&value, register_bytes(slot, sizeof(T)), sizeof(T));
+        return value;
+    }
+    // 32-bit writes clear the upper half, 8- and 16-bit ones keep it (SDM 1 3.4.1.1).
+    template <class T>
+    void set_reg(u8 slot, T value) {
+        if constexpr (sizeof(T) == 4) {
+            s.scalar[slot] = value;
+        } else {
+            std::memcpy(const_cast<u8*>(register_bytes(slot, sizeof(T))), &value, sizeof(T));
+        }
+    }
+    u64 next_rip(const Op& op) const { return s[Reg::rip] + op.next; }
+    u64 linear(const Op& op) const {
+        const u64 offset = s.scalar[op.base] + (s.scalar[op.index] << op.scale) + op.disp;
+        return (offset & op.address_mask) + s.scalar[op.segment_base];
+    }
+    u64 rflags() const { return (s[Reg::rflags] & ~flag::kStatus) | flags.status(); }
+    void set_rflags(u64 value) {
+        s[Reg::rflags] = value | flag::kAlwaysSet;
+        flags.set_status(value);
+        update_context();
+    }
+
+    // --- outcomes ------------------------------------------------------------------------------
+    Flow fault(Vector vector) {
+        pending = Fault{.vector = vector};
+        return Flow::stop;
+    }
+    Flow fault(Vector vector, u32 error_code) {
+        pending = Fault{.vector = vector, .has_error_code = true, .error_code = error_code};
+        return Flow::stop;
+    }
+    Flow exit(Exit e, const Op& op);  // fills in the instruction's bytes
+    Flow not_modelled(std::string_view what);
+
+    // --- memory --------------------------------------------------------------------------------
+    // False: `pending` holds the fault or exit, and nothing has been changed.
+    template <class T>
+    bool load(u64 address, T& out, bool stack = false) {
+        const TlbEntry& e = tlb.slot(address);
+        const u64 in_page = address & kPageMask;
+        if (e.read_tag == ((address & ~kPageMask) | context) && in_page <= kPageSize - sizeof(T)) {
+            std::memcpy(&out, e.host + in_page, sizeof(T));
+            return true;
+        }
+        return load_slow(address, &out, sizeof(T), stack);
+    }
+    template <class T>
+    bool store(u64 address, const T& value, bool stack = false) {
+        const TlbEntry& e = tlb.slot(address);
+        const u64 in_page = address & kPageMask;
+        if (e.write_tag == ((address & ~kPageMask) | context) && in_page <= kPageSize - sizeof(T)) {
+            std::memcpy(e.host + in_page, &value, sizeof(T));
+            return true;
+        }
+        return store_slow(address, &value, sizeof(T), stack);
+    }
+    // A load that faults as the store that follows it would (read-modify-write).
+    template <class T>
+    bool load_for_store(u64 address, T& out, bool stack = false) {
+        return probe(address, sizeof(T), Access::write, stack) && load(address, out, stack);
+    }
+    bool probe(u64 address, std::size_t size, Access access, bool stack = false);
+    bool load_slow(u64 address, void* out, std::size_t size, bool stack);
+    bool store_slow(u64 address, const void* value, std::size_t size, bool stack);
+
+    template <class T>
+    bool load_operand(const Op& op, T& out) {
+        return load(linear(op), out, op.stack_segment);
+    }
+    template <class T>
+    bool store_operand(const Op& op, const T& value) {
+        return store(linear(op), value, op.stack_segment);
+    }
+
+    // Linear to physical with the page tables' checks; sets A and D bits. `size` bytes from
+    // `address` lie in one page. False: `pending` is set. Supervisor accesses that the CPU itself
+    // makes (descriptor tables, TSS) are `system`.
+    bool translate(u64 address, std::size_t size, Access access, bool system, bool stack,
+                   u64& physical);
+    // Accesses of the CPU itself, always with supervisor rights (SDM 3A 4.6).
+    bool system_load(u64 address, void* out, std::size_t size);
+    bool system_store(u64 address, const void* value, std::size_t size);
+
+    // To be called after CPL, EFLAGS.AC, the address space or a paging control has changed.
+    void update_context();
+    void flush_tlb() { tlb.flush(); }
+    void cache_execute(u64 address, u64 physical);  // remembers a fetch's translation
+
+    // --- control -------------------------------------------------------------------------------
+    u64 cpl() const { return sim::cpl(s); }
+    // 48-bit addresses (CR4.LA57 is not modelled).
+    static bool canonical(u64 address) {
+        return static_cast<u64>(static_cast<i64>(address << 16) >> 16) == address;
+    }
+
+  private:
+    const u8* register_bytes(u8 slot, std::size_t size) const {
+        const auto* bytes = reinterpret_cast<const u8*>(s.scalar.data());
+        return size == 1 ? bytes + slot : bytes + std::size_t{slot} * 8;
+    }
+    TlbEntry* tlb_entry(u64 address, u64 physical);
+    void fill_tlb(u64 address, Access access, u64 physical);
+};
+
+}  // namespace vtlsim::sim

@@ -1,0 +1,147 @@
+// Near control transfer: JMP Jcc CALL RET, and the software interrupts.
+#include "sim/insn/operands.hpp"
+#include "sim/insn/rows.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+// A branch to a non-canonical address is #GP(0) on the branch itself (SDM 2A JMP).
+Flow go(Exec& x, u64 target) {
+    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
+    x.s[Reg::rip] = target;
+    return Flow::branch;
+}
+
+enum class Target : u8 { relative, reg, memory };
+
+template <Target T>
+bool target_of(Exec& x, const Op& op, u64& target) {
+    if constexpr (T == Target::relative) target = x.next_rip(op) + op.imm;
+    if constexpr (T == Target::reg) target = x.reg<u64>(op.dst);
+    if constexpr (T == Target::memory) return x.load_operand(op, target);
+    return true;
+}
+
+template <Target T>
+Flow jmp(Exec& x, const Op& op) {
+    u64 target = 0;
+    if (!target_of<T>(x, op, target)) return Flow::stop;
+    return go(x, target);
+}
+
+template <Target T>
+Flow call(Exec& x, const Op& op) {
+    u64 target = 0;
+    if (!target_of<T>(x, op, target)) return Flow::stop;
+    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
+    const u64 rsp = x.s[Reg::rsp] - 8;
+    if (!x.store(rsp, x.next_rip(op), true)) return Flow::stop;
+    x.s[Reg::rsp] = rsp;
+    return go(x, target);
+}
+
+Flow ret(Exec& x, const Op& op) {
+    const u64 rsp = x.s[Reg::rsp];
+    u64 target = 0;
+    if (!x.load(rsp, target, true)) return Flow::stop;
+    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
+    x.s[Reg::rsp] = rsp + 8 + op.imm;
+    return go(x, target);
+}
+
+template <unsigned Code>
+Flow jcc(Exec& x, const Op& op) {
+    return go(x, x.next_rip(op) + (condition<Code>(x.flags) ? op.imm : 0));
+}
+
+bool fill_target(const Decoded& d, Op& op) {
+    if (d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return false;
+    if (d.is_imm(0)) {
+        if (!d[0].imm.is_relative) return false;
+        op.imm = static_cast<u64>(d[0].imm.value.s);
+    } else if (d.is_mem(0)) {
+        set_memory(d[0], op);
+    } else {
+        op.dst = gpr_slot(d[0].reg.value);
+    }
+    return true;
+}
+
+bool translate_jmp(const Decoded& d, Op& op) {
+    if (!fill_target(d, op)) return false;
+    op.handler = d.is_imm(0)   ? jmp<Target::relative>
+                 : d.is_mem(0) ? jmp<Target::memory>
+                               : jmp<Target::reg>;
+    return true;
+}
+
+bool translate_call(const Decoded& d, Op& op) {
+    if (!fill_target(d, op)) return false;
+    op.handler = d.is_imm(0)   ? call<Target::relative>
+                 : d.is_mem(0) ? call<Target::memory>
+                               : call<Target::reg>;
+    return true;
+}
+
+bool translate_ret(const Decoded& d, Op& op) {
+    if (d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || op.size != 8) return false;
+    if (d.visible() != 0) op.imm = d[0].imm.value.u;
+    op.handler = ret;
+    return true;
+}
+
+template <unsigned Code>
+bool translate_jcc(const Decoded& d, Op& op) {
+    op.handler = jcc<Code>;
+    return fill_target(d, op);
+}
+
+Flow software_interrupt(Exec& x, const Op& op) {
+    x.pending = Fault{.vector = static_cast<Vector>(op.imm), .software = true, .length = op.length};
+    return Flow::stop;
+}
+
+bool translate_int(const Decoded& d, Op& op) {
+    op.imm = d[0].imm.value.u;
+    op.handler = software_interrupt;
+    return true;
+}
+
+bool translate_int3(const Decoded&, Op& op) {
+    op.imm = static_cast<u64>(Vector::bp);
+    op.handler = software_interrupt;
+    return true;
+}
+
+Flow ud2(Exec& x, const Op&) { return x.fault(Vector::ud); }
+
+constexpr InsnRow kRows[] = {
+    {ZYDIS_MNEMONIC_CALL, translate_call, "SDM 2A CALL"},
+    {ZYDIS_MNEMONIC_INT, translate_int, "SDM 2A INT n"},
+    {ZYDIS_MNEMONIC_INT3, translate_int3, "SDM 2A INT3"},
+    {ZYDIS_MNEMONIC_JB, translate_jcc<2>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JBE, translate_jcc<6>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JL, translate_jcc<12>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JLE, translate_jcc<14>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JMP, translate_jmp, "SDM 2A JMP"},
+    {ZYDIS_MNEMONIC_JNB, translate_jcc<3>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JNBE, translate_jcc<7>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JNL, translate_jcc<13>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JNLE, translate_jcc<15>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JNO, translate_jcc<1>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JNP, translate_jcc<11>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JNS, translate_jcc<9>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JNZ, translate_jcc<5>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JO, translate_jcc<0>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JP, translate_jcc<10>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JS, translate_jcc<8>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JZ, translate_jcc<4>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_RET, translate_ret, "SDM 2B RET"},
+    {ZYDIS_MNEMONIC_UD2, translate_plain<ud2>, "SDM 2B UD"},
+};
+
+}  // namespace
+
+std::span<const InsnRow> control_rows() { return kRows; }
+
+}  // namespace vtlsim::sim

@@ -1,0 +1,157 @@
+// FXSAVE FXRSTOR, and the control words of x87 and SSE.
+#include "sim/insn/operands.hpp"
+#include "sim/insn/rows.hpp"
+#include "sim/insn/sse.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+// SDM 1 table 10-2. The 64-bit form (REX.W) holds 64-bit pointers, the other 32-bit ones followed
+// by a selector, which this CPU saves as 0 (as CPUID.7.EBX[13] processors do).
+struct FxsaveArea {
+    u16 fcw;
+    u16 fsw;
+    u8 ftw;
+    u8 reserved;
+    u16 fop;
+    u64 fip;
+    u64 fdp;
+    u32 mxcsr;
+    u32 mxcsr_mask;
+    Vec128 st[8];
+    Vec128 xmm[16];
+    u8 unused[96];
+};
+static_assert(sizeof(FxsaveArea) == 512);
+
+constexpr u32 kMxcsrMask = 0xFFFF;
+constexpr u64 kSt80Mask = 0xFFFF;
+
+// #NM and #UD as for all x87 state instructions (SDM 3A table 13-1).
+bool fpu_usable(Exec& x) {
+    if ((x.s[Reg::cr0] & (cr0::em | cr0::ts)) == 0) return true;
+    x.fault(Vector::nm);
+    return false;
+}
+
+unsigned physical(const Exec& x, unsigned st) {
+    return (static_cast<unsigned>(x.s[Reg::fsw] >> 11) + st) & 7;
+}
+
+template <bool Wide>
+Flow fxsave(Exec& x, const Op& op) {
+    if (!fpu_usable(x)) return Flow::stop;
+    if ((x.s[Reg::cr4] & cr4::osfxsr) == 0) return x.not_modelled("fxsave with CR4.OSFXSR = 0");
+    const u64 address = x.linear(op);
+    if (address % 16 != 0) return x.fault(Vector::gp, 0);
+    FxsaveArea area{};
+    // Reserved and unused bytes of the area stay what they were.
+    if (!x.load_for_store(address, area, op.stack_segment)) return Flow::stop;
+    area.fcw = static_cast<u16>(x.s[Reg::fcw]);
+    area.fsw = static_cast<u16>(x.s[Reg::fsw]);
+    area.ftw = static_cast<u8>(x.s[Reg::ftw]);
+    area.fop = static_cast<u16>(x.s[Reg::fop]);
+    area.fip = Wide ? x.s[Reg::fip] : x.s[Reg::fip] & 0xFFFFFFFF;
+    area.fdp = Wide ? x.s[Reg::fdp] : x.s[Reg::fdp] & 0xFFFFFFFF;
+    area.mxcsr = static_cast<u32>(x.s[Reg::mxcsr]);
+    area.mxcsr_mask = kMxcsrMask;
+    for (unsigned i = 0; i < 8; ++i) {
+        const Vec128& r = x.s.vec(offset(Reg::fpr0, physical(x, i)));
+        area.st[i] = {r.lo, (area.st[i].hi & ~kSt80Mask) | r.hi};
+    }
+    for (unsigned i = 0; i < 16; ++i) area.xmm[i] = x.s.vec(offset(Reg::xmm0, i));
+    return x.store(address, area, op.stack_segment) ? Flow::next : Flow::stop;
+}
+
+template <bool Wide>
+Flow fxrstor(Exec& x, const Op& op) {
+    if (!fpu_usable(x)) return Flow::stop;
+    if ((x.s[Reg::cr4] & cr4::osfxsr) == 0) return x.not_modelled("fxrstor with CR4.OSFXSR = 0");
+    const u64 address = x.linear(op);
+    if (address % 16 != 0) return x.fault(Vector::gp, 0);
+    FxsaveArea area{};
+    if (!x.load(address, area, op.stack_segment)) return Flow::stop;
+    if ((area.mxcsr & ~kMxcsrMask) != 0) return x.fault(Vector::gp, 0);
+    x.s[Reg::fcw] = (area.fcw & 0x1F3F) | 0x40;  // bit 6 reads as 1, undefined bits as 0
+    x.s[Reg::fsw] = area.fsw;
+    x.s[Reg::ftw] = area.ftw;
+    x.s[Reg::fop] = area.fop & 0x7FF;
+    x.s[Reg::fip] = Wide ? area.fip : area.fip & 0xFFFFFFFF;
+    x.s[Reg::fdp] = Wide ? area.fdp : area.fdp & 0xFFFFFFFF;
+    x.s[Reg::mxcsr] = area.mxcsr;
+    for (unsigned i = 0; i < 8; ++i) {
+        x.s.vec(offset(Reg::fpr0, physical(x, i))) = {area.st[i].lo, area.st[i].hi & kSt80Mask};
+    }
+    for (unsigned i = 0; i < 16; ++i) x.s.vec(offset(Reg::xmm0, i)) = area.xmm[i];
+    return Flow::next;
+}
+
+// FNINIT: registers keep their values, all tags become empty (SDM 2A FINIT).
+Flow fninit(Exec& x, const Op&) {
+    if (!fpu_usable(x)) return Flow::stop;
+    x.s[Reg::fcw] = 0x37F;
+    x.s[Reg::fsw] = 0;
+    x.s[Reg::ftw] = 0;
+    x.s[Reg::fop] = 0;
+    x.s[Reg::fip] = 0;
+    x.s[Reg::fdp] = 0;
+    return Flow::next;
+}
+
+Flow fnstcw(Exec& x, const Op& op) {
+    if (!fpu_usable(x)) return Flow::stop;
+    return x.store_operand(op, static_cast<u16>(x.s[Reg::fcw])) ? Flow::next : Flow::stop;
+}
+
+// Unmasking a pending exception sets FSW.ES (SDM 1 8.1.3.3); the next waiting instruction faults.
+Flow fldcw(Exec& x, const Op& op) {
+    if (!fpu_usable(x)) return Flow::stop;
+    constexpr u64 kErrorSummary = 1u << 7;
+    if ((x.s[Reg::fsw] & kErrorSummary) != 0) return x.not_modelled("fldcw with FSW.ES set");
+    u16 value = 0;
+    if (!x.load_operand(op, value)) return Flow::stop;
+    x.s[Reg::fcw] = (value & 0x1F3Fu) | 0x40;
+    if ((x.s[Reg::fsw] & ~x.s[Reg::fcw] & 0x3F) != 0) {
+        x.s[Reg::fsw] |= kErrorSummary | 1u << 15;
+    }
+    return Flow::next;
+}
+
+Flow stmxcsr(Exec& x, const Op& op) {
+    if (!sse_usable(x)) return Flow::stop;
+    return x.store_operand(op, static_cast<u32>(x.s[Reg::mxcsr])) ? Flow::next : Flow::stop;
+}
+
+Flow ldmxcsr(Exec& x, const Op& op) {
+    if (!sse_usable(x)) return Flow::stop;
+    u32 value = 0;
+    if (!x.load_operand(op, value)) return Flow::stop;
+    if ((value & ~kMxcsrMask) != 0) return x.fault(Vector::gp, 0);
+    x.s[Reg::mxcsr] = value;
+    return Flow::next;
+}
+
+template <Flow (*Body)(Exec&, const Op&)>
+bool translate_memory(const Decoded& d, Op& op) {
+    set_memory(d[0], op);
+    op.handler = Body;
+    return true;
+}
+
+constexpr InsnRow kRows[] = {
+    {ZYDIS_MNEMONIC_FLDCW, translate_memory<fldcw>, "SDM 2A FLDCW"},
+    {ZYDIS_MNEMONIC_FNINIT, translate_plain<fninit>, "SDM 2A FNINIT"},
+    {ZYDIS_MNEMONIC_FNSTCW, translate_memory<fnstcw>, "SDM 2A FNSTCW"},
+    {ZYDIS_MNEMONIC_FXRSTOR, translate_memory<fxrstor<false>>, "SDM 2A FXRSTOR"},
+    {ZYDIS_MNEMONIC_FXRSTOR64, translate_memory<fxrstor<true>>, "SDM 2A FXRSTOR64"},
+    {ZYDIS_MNEMONIC_FXSAVE, translate_memory<fxsave<false>>, "SDM 2A FXSAVE"},
+    {ZYDIS_MNEMONIC_FXSAVE64, translate_memory<fxsave<true>>, "SDM 2A FXSAVE64"},
+    {ZYDIS_MNEMONIC_LDMXCSR, translate_memory<ldmxcsr>, "SDM 2A LDMXCSR"},
+    {ZYDIS_MNEMONIC_STMXCSR, translate_memory<stmxcsr>, "SDM 2B STMXCSR"},
+};
+
+}  // namespace
+
+std::span<const InsnRow> fpu_state_rows() { return kRows; }
+
+}  // namespace vtlsim::sim

@@ -1,0 +1,100 @@
+// IN OUT INS OUTS: every access that is allowed leaves the machine.
+#include "sim/insn/operands.hpp"
+#include "sim/insn/rows.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+// CPL <= IOPL, or the bits of the TSS's I/O map are clear (SDM 1 19.5.2). False: `pending` is set.
+bool io_allowed(Exec& x, u16 port, unsigned size) {
+    if (x.cpl() <= (x.s[Reg::rflags] >> 12 & 3)) return true;
+    const u64 base = x.s[Reg::tr_base];
+    const u64 limit = x.s[Reg::tr_limit];
+    u16 map = 0;
+    u16 bits = 0;
+    constexpr u64 kMapBase = 0x66;
+    if (limit < kMapBase + 1) {
+        x.fault(Vector::gp, 0);
+        return false;
+    }
+    if (!x.system_load(base + kMapBase, &map, 2)) return false;
+    // Two bytes are always read; the second must lie within the limit too.
+    const u64 at = u64{map} + port / 8;
+    if (at + 1 > limit) {
+        x.fault(Vector::gp, 0);
+        return false;
+    }
+    if (!x.system_load(base + at, &bits, 2)) return false;
+    if ((bits >> port % 8 & ((1u << size) - 1)) != 0) {
+        x.fault(Vector::gp, 0);
+        return false;
+    }
+    return true;
+}
+
+template <bool In, bool FromDx>
+Flow port_access(Exec& x, const Op& op) {
+    const u16 port =
+        FromDx ? x.reg<u16>(static_cast<u8>(index_of(Reg::rdx))) : static_cast<u16>(op.imm);
+    if (!io_allowed(x, port, op.size)) return Flow::stop;
+    Exit e{.kind = ExitKind::io, .in = In, .port = port, .size = op.size};
+    if (!In) {
+        const u64 mask = (u64{1} << op.size * 8) - 1;
+        e.data = static_cast<u32>(x.s[Reg::rax] & mask);
+    }
+    return x.exit(e, op);
+}
+
+template <bool In>
+Flow string_access(Exec& x, const Op& op) {
+    const u16 port = x.reg<u16>(static_cast<u8>(index_of(Reg::rdx)));
+    if (!io_allowed(x, port, op.size)) return Flow::stop;
+    // With a count of zero nothing is accessed.
+    const u64 count_mask = op.address_size == 4 ? 0xFFFFFFFF : ~u64{0};
+    if ((op.rep || op.repne) && (x.s[Reg::rcx] & count_mask) == 0) return Flow::next;
+    return x.exit(Exit{.kind = ExitKind::io,
+                       .in = In,
+                       .string = true,
+                       .rep = op.rep || op.repne,
+                       .port = port,
+                       .size = op.size,
+                       .address_size = op.address_size,
+                       .segment = op.segment},
+                  op);
+}
+
+template <bool In>
+bool translate_port(const Decoded& d, Op& op) {
+    const unsigned port = In ? 1 : 0;
+    op.size = static_cast<u8>(d[1 - port].size / 8);
+    if (d.is_imm(port)) op.imm = d[port].imm.value.u & 0xFF;
+    op.handler = d.is_imm(port) ? port_access<In, false> : port_access<In, true>;
+    return true;
+}
+
+template <bool In, unsigned Size>
+bool translate_string(const Decoded& d, Op& op) {
+    op.size = Size;
+    // INS always stores through ES; OUTS reads through DS or the override.
+    const unsigned memory = In ? 0 : 1;
+    op.segment = d.is_mem(memory) ? segment_of(d[memory].mem.segment) : Seg::ds;
+    op.handler = string_access<In>;
+    return true;
+}
+
+constexpr InsnRow kRows[] = {
+    {ZYDIS_MNEMONIC_IN, translate_port<true>, "SDM 2A IN"},
+    {ZYDIS_MNEMONIC_INSB, translate_string<true, 1>, "SDM 2A INS"},
+    {ZYDIS_MNEMONIC_INSW, translate_string<true, 2>, "SDM 2A INS"},
+    {ZYDIS_MNEMONIC_INSD, translate_string<true, 4>, "SDM 2A INS"},
+    {ZYDIS_MNEMONIC_OUT, translate_port<false>, "SDM 2B OUT"},
+    {ZYDIS_MNEMONIC_OUTSB, translate_string<false, 1>, "SDM 2B OUTS"},
+    {ZYDIS_MNEMONIC_OUTSW, translate_string<false, 2>, "SDM 2B OUTS"},
+    {ZYDIS_MNEMONIC_OUTSD, translate_string<false, 4>, "SDM 2B OUTS"},
+};
+
+}  // namespace
+
+std::span<const InsnRow> io_rows() { return kRows; }
+
+}  // namespace vtlsim::sim

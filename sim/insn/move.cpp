@@ -1,0 +1,165 @@
+// MOV between general registers, memory and immediates, MOVZX MOVSX MOVSXD LEA XCHG BSWAP NOP.
+#include "sim/insn/operands.hpp"
+#include "sim/insn/rows.hpp"
+#include "sim/insn/system_moves.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+template <class T, Form F>
+Flow mov(Exec& x, const Op& op) {
+    if constexpr (F == Form::rr) x.set_reg<T>(op.dst, x.reg<T>(op.src));
+    if constexpr (F == Form::ri) x.set_reg<T>(op.dst, static_cast<T>(op.imm));
+    if constexpr (F == Form::rm) {
+        T value{};
+        if (!x.load_operand(op, value)) return Flow::stop;
+        x.set_reg<T>(op.dst, value);
+    }
+    if constexpr (F == Form::mr) {
+        if (!x.store_operand(op, x.reg<T>(op.src))) return Flow::stop;
+    }
+    if constexpr (F == Form::mi) {
+        if (!x.store_operand(op, static_cast<T>(op.imm))) return Flow::stop;
+    }
+    return Flow::next;
+}
+
+bool translate_mov(const Decoded& d, Op& op) {
+    if (is_system_move(d)) return translate_system_move(d, op);
+    Form form{};
+    if (!set_two_operands(d, op, form)) return false;
+    op.handler = by_size(op.size, [&]<class T>() -> Handler {
+        switch (form) {
+            case Form::rr:
+                return mov<T, Form::rr>;
+            case Form::rm:
+                return mov<T, Form::rm>;
+            case Form::mr:
+                return mov<T, Form::mr>;
+            case Form::ri:
+                return mov<T, Form::ri>;
+            case Form::mi:
+                return mov<T, Form::mi>;
+        }
+        return nullptr;
+    });
+    return op.handler != nullptr;
+}
+
+// To is the destination type, From the (signed for MOVSX) source type.
+template <class To, class From, bool Memory>
+Flow extend(Exec& x, const Op& op) {
+    using Raw = std::make_unsigned_t<From>;
+    Raw value{};
+    if constexpr (Memory) {
+        if (!x.load_operand(op, value)) return Flow::stop;
+    } else {
+        value = x.reg<Raw>(op.src);
+    }
+    x.set_reg<To>(op.dst, static_cast<To>(static_cast<From>(value)));
+    return Flow::next;
+}
+
+template <bool Signed>
+bool translate_extend(const Decoded& d, Op& op) {
+    Form form{};
+    if (!set_two_operands(d, op, form)) return false;
+    const unsigned from = d[1].size / 8;
+    const bool memory = form == Form::rm;
+    op.handler = by_size(op.size, [&]<class To>() -> Handler {
+        if (from == 1) {
+            using From = std::conditional_t<Signed, i8, u8>;
+            return memory ? extend<To, From, true> : extend<To, From, false>;
+        }
+        if (from == 2) {
+            using From = std::conditional_t<Signed, i16, u16>;
+            return memory ? extend<To, From, true> : extend<To, From, false>;
+        }
+        using From = std::conditional_t<Signed, i32, u32>;
+        return memory ? extend<To, From, true> : extend<To, From, false>;
+    });
+    return op.handler != nullptr;
+}
+
+// The address itself, without the segment's base.
+template <class T>
+Flow lea(Exec& x, const Op& op) {
+    x.set_reg<T>(op.dst, static_cast<T>(x.linear(op)));
+    return Flow::next;
+}
+
+bool translate_lea(const Decoded& d, Op& op) {
+    op.size = static_cast<u8>(d[0].size / 8);
+    op.dst = gpr_slot(d[0].reg.value);
+    set_memory(d[1], op);
+    op.segment_base = kNoReg;
+    op.handler = by_size(op.size, []<class T>() -> Handler { return lea<T>; });
+    return true;
+}
+
+template <class T, bool Memory>
+Flow xchg(Exec& x, const Op& op) {
+    const T b = x.reg<T>(op.src);
+    if constexpr (Memory) {
+        const u64 address = x.linear(op);
+        T a{};
+        if (!x.load_for_store(address, a, op.stack_segment)) return Flow::stop;
+        if (!x.store(address, b, op.stack_segment)) return Flow::stop;
+        x.set_reg<T>(op.src, a);
+    } else {
+        const T a = x.reg<T>(op.dst);
+        x.set_reg<T>(op.dst, b);
+        x.set_reg<T>(op.src, a);
+    }
+    return Flow::next;
+}
+
+bool translate_xchg(const Decoded& d, Op& op) {
+    Form form{};
+    if (!set_two_operands(d, op, form)) return false;
+    if (form == Form::rm) {  // the same operation, named the other way round
+        op.src = op.dst;
+        form = Form::mr;
+    }
+    op.handler = by_size(op.size, [&]<class T>() -> Handler {
+        return form == Form::mr ? xchg<T, true> : xchg<T, false>;
+    });
+    return op.handler != nullptr;
+}
+
+template <class T>
+Flow bswap(Exec& x, const Op& op) {
+    if constexpr (sizeof(T) == 4) {
+        x.set_reg<u32>(op.dst, __builtin_bswap32(x.reg<u32>(op.dst)));
+    } else {
+        x.set_reg<u64>(op.dst, __builtin_bswap64(x.reg<u64>(op.dst)));
+    }
+    return Flow::next;
+}
+
+bool translate_bswap(const Decoded& d, Op& op) {
+    op.dst = gpr_slot(d[0].reg.value);
+    if (d[0].size == 16) return false;  // undefined by the manual
+    op.handler = d[0].size == 32 ? bswap<u32> : bswap<u64>;
+    return true;
+}
+
+Flow nop(Exec&, const Op&) { return Flow::next; }
+
+constexpr InsnRow kRows[] = {
+    {ZYDIS_MNEMONIC_BSWAP, translate_bswap, "SDM 2A BSWAP"},
+    {ZYDIS_MNEMONIC_LEA, translate_lea, "SDM 2A LEA"},
+    {ZYDIS_MNEMONIC_MOV, translate_mov, "SDM 2B MOV"},
+    {ZYDIS_MNEMONIC_MOVSX, translate_extend<true>, "SDM 2B MOVSX"},
+    {ZYDIS_MNEMONIC_MOVSXD, translate_extend<true>, "SDM 2B MOVSXD"},
+    {ZYDIS_MNEMONIC_MOVZX, translate_extend<false>, "SDM 2B MOVZX"},
+    {ZYDIS_MNEMONIC_NOP, translate_plain<nop>, "SDM 2B NOP"},
+    {ZYDIS_MNEMONIC_PAUSE, translate_plain<nop>, "SDM 2B PAUSE"},
+    {ZYDIS_MNEMONIC_XCHG, translate_xchg, "SDM 2D XCHG"},
+};
+
+}  // namespace
+
+std::span<const InsnRow> move_rows() { return kRows; }
+
+}  // namespace vtlsim::sim

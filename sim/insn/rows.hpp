@@ -1,0 +1,41 @@
+// The instruction rows: one per mnemonic, at the end of the file of its family.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sim/decode/op.hpp"
+#include "sim/insn/decoded.hpp"
+
+namespace vtlsim::sim {
+
+// Chooses the handler and fills the operands of an Op whose length, size and prefixes are set.
+// False: this form of the instruction is not modelled.
+using Translate = bool (*)(const Decoded&, Op&);
+
+struct InsnRow {
+    ZydisMnemonic mnemonic;
+    Translate translate;
+    std::string_view manual;
+};
+
+std::span<const InsnRow> arithmetic_rows();
+std::span<const InsnRow> control_rows();
+std::span<const InsnRow> fpu_state_rows();
+std::span<const InsnRow> io_rows();
+std::span<const InsnRow> logic_rows();
+std::span<const InsnRow> move_rows();
+std::span<const InsnRow> sse_move_rows();
+std::span<const InsnRow> stack_rows();
+std::span<const InsnRow> system_rows();
+
+// All rows, family by family.
+std::vector<InsnRow> all_rows();
+// The row of a mnemonic; null where nothing is modelled.
+const InsnRow* find_row(ZydisMnemonic mnemonic);
+
+// The handler of everything without a row: the outcome NotModelled with the instruction's text.
+Flow not_modelled(Exec& x, const Op& op);
+
+}  // namespace vtlsim::sim

@@ -1,0 +1,171 @@
+// CPUID, MSRs, hypercalls, HLT, interrupt flag, descriptor-table registers, FS/GS bases, fences.
+#include "sim/exec/cpuid.hpp"
+#include "sim/exec/msr.hpp"
+#include "sim/insn/interrupt_return.hpp"
+#include "sim/insn/operands.hpp"
+#include "sim/insn/rows.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+Flow exec_cpuid(Exec& x, const Op& op) {
+    if (x.exits.cpuid) return x.exit(Exit{.kind = ExitKind::cpuid}, op);
+    const CpuidResult r = cpuid(static_cast<u32>(x.s[Reg::rax]), static_cast<u32>(x.s[Reg::rcx]));
+    x.s[Reg::rax] = r.eax;
+    x.s[Reg::rbx] = r.ebx;
+    x.s[Reg::rcx] = r.ecx;
+    x.s[Reg::rdx] = r.edx;
+    return Flow::next;
+}
+
+Flow rdmsr(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    const u32 msr = static_cast<u32>(x.s[Reg::rcx]);
+    const auto value = read_msr(x, msr);
+    if (!value) {
+        if (!x.exits.unknown_msr) return x.fault(Vector::gp, 0);
+        return x.exit(Exit{.kind = ExitKind::rdmsr, .msr = msr}, op);
+    }
+    x.s[Reg::rax] = *value & 0xFFFFFFFF;
+    x.s[Reg::rdx] = *value >> 32;
+    return Flow::next;
+}
+
+Flow wrmsr(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    const u32 msr = static_cast<u32>(x.s[Reg::rcx]);
+    const u64 value = x.s[Reg::rdx] << 32 | (x.s[Reg::rax] & 0xFFFFFFFF);
+    switch (write_msr(x, msr, value)) {
+        case MsrWrite::done:
+            return Flow::next;
+        case MsrWrite::invalid:
+            return x.fault(Vector::gp, 0);
+        case MsrWrite::not_modelled:
+            return not_modelled(x, op);
+        case MsrWrite::unknown:
+            break;
+    }
+    if (!x.exits.unknown_msr) return x.fault(Vector::gp, 0);
+    return x.exit(Exit{.kind = ExitKind::wrmsr, .msr = msr, .value = value}, op);
+}
+
+// Who may call, and what an unprivileged caller gets, is the hypervisor's to say.
+Flow vmcall(Exec& x, const Op& op) { return x.exit(Exit{.kind = ExitKind::hypercall}, op); }
+Flow vmmcall(Exec& x, const Op& op) {
+    return x.exit(Exit{.kind = ExitKind::hypercall, .vmmcall = true}, op);
+}
+
+Flow hlt(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    x.s[Reg::activity] = 1;
+    x.s[Reg::rip] = x.next_rip(op);
+    x.pending = Halted{};
+    return Flow::done;
+}
+
+bool may_change_if(Exec& x) { return x.cpl() <= (x.s[Reg::rflags] >> 12 & 3); }
+
+Flow cli(Exec& x, const Op&) {
+    if (!may_change_if(x)) return x.fault(Vector::gp, 0);
+    x.s[Reg::rflags] &= ~flag::if_;
+    return Flow::next;
+}
+
+// Interrupts stay off for one more instruction if IF was 0 (SDM 2B STI).
+Flow sti(Exec& x, const Op& op) {
+    if (!may_change_if(x)) return x.fault(Vector::gp, 0);
+    if ((x.s[Reg::rflags] & flag::if_) == 0) {
+        x.s[Reg::rflags] |= flag::if_;
+        x.s[Reg::shadow] = 1;
+        x.shadow_set = true;
+    }
+    x.s[Reg::rip] = x.next_rip(op);
+    return Flow::branch;
+}
+
+Flow clts(Exec& x, const Op&) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    x.s[Reg::cr0] &= ~cr0::ts;
+    return Flow::next;
+}
+
+// The whole TLB goes: more than asked is always allowed (SDM 3A 4.10.4).
+Flow invlpg(Exec& x, const Op&) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    x.flush_tlb();
+    return Flow::next;
+}
+
+Flow swapgs(Exec& x, const Op&) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    std::swap(x.s[Reg::gs_base], x.s[Reg::kernel_gs_base]);
+    return Flow::next;
+}
+
+// Memory order is that of the schedule: within one processor fences have nothing to do.
+Flow fence(Exec&, const Op&) { return Flow::next; }
+
+// LGDT, LIDT, SGDT, SIDT: a 16-bit limit and a 64-bit base. op.dst: slot of the base.
+struct [[gnu::packed]] TableImage {
+    u16 limit;
+    u64 base;
+};
+static_assert(sizeof(TableImage) == 10);
+
+Flow load_table(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    TableImage image{};
+    if (!x.load_operand(op, image)) return Flow::stop;
+    if (!Exec::canonical(image.base)) return x.fault(Vector::gp, 0);
+    x.s.scalar[op.dst] = image.base;
+    x.s.scalar[op.dst + 1u] = image.limit;
+    return Flow::next;
+}
+
+Flow store_table(Exec& x, const Op& op) {
+    const TableImage image{static_cast<u16>(x.s.scalar[op.dst + 1u]), x.s.scalar[op.dst]};
+    return x.store_operand(op, image) ? Flow::next : Flow::stop;
+}
+static_assert(offset(Reg::gdtr_base, 1) == Reg::gdtr_limit);
+static_assert(offset(Reg::idtr_base, 1) == Reg::idtr_limit);
+
+template <Reg Base, Flow (*Body)(Exec&, const Op&)>
+bool translate_table(const Decoded& d, Op& op) {
+    set_memory(d[0], op);
+    op.dst = static_cast<u8>(index_of(Base));
+    op.handler = Body;
+    return true;
+}
+
+bool translate_invlpg(const Decoded&, Op& op) {
+    op.handler = invlpg;
+    return true;
+}
+
+constexpr InsnRow kRows[] = {
+    {ZYDIS_MNEMONIC_CLI, translate_plain<cli>, "SDM 2A CLI"},
+    {ZYDIS_MNEMONIC_CLTS, translate_plain<clts>, "SDM 2A CLTS"},
+    {ZYDIS_MNEMONIC_CPUID, translate_plain<exec_cpuid>, "SDM 2A CPUID"},
+    {ZYDIS_MNEMONIC_HLT, translate_plain<hlt>, "SDM 2A HLT"},
+    {ZYDIS_MNEMONIC_INVLPG, translate_invlpg, "SDM 2A INVLPG"},
+    {ZYDIS_MNEMONIC_IRETQ, translate_iretq, "SDM 2A IRET"},
+    {ZYDIS_MNEMONIC_LFENCE, translate_plain<fence>, "SDM 2A LFENCE"},
+    {ZYDIS_MNEMONIC_LGDT, translate_table<Reg::gdtr_base, load_table>, "SDM 2A LGDT"},
+    {ZYDIS_MNEMONIC_LIDT, translate_table<Reg::idtr_base, load_table>, "SDM 2A LIDT"},
+    {ZYDIS_MNEMONIC_MFENCE, translate_plain<fence>, "SDM 2B MFENCE"},
+    {ZYDIS_MNEMONIC_RDMSR, translate_plain<rdmsr>, "SDM 2B RDMSR"},
+    {ZYDIS_MNEMONIC_SFENCE, translate_plain<fence>, "SDM 2B SFENCE"},
+    {ZYDIS_MNEMONIC_SGDT, translate_table<Reg::gdtr_base, store_table>, "SDM 2B SGDT"},
+    {ZYDIS_MNEMONIC_SIDT, translate_table<Reg::idtr_base, store_table>, "SDM 2B SIDT"},
+    {ZYDIS_MNEMONIC_STI, translate_plain<sti>, "SDM 2B STI"},
+    {ZYDIS_MNEMONIC_SWAPGS, translate_plain<swapgs>, "SDM 2B SWAPGS"},
+    {ZYDIS_MNEMONIC_VMCALL, translate_plain<vmcall>, "SDM 3C VMCALL"},
+    {ZYDIS_MNEMONIC_VMMCALL, translate_plain<vmmcall>, "APM 3 VMMCALL"},
+    {ZYDIS_MNEMONIC_WRMSR, translate_plain<wrmsr>, "SDM 2D WRMSR"},
+};
+
+}  // namespace
+
+std::span<const InsnRow> system_rows() { return kRows; }
+
+}  // namespace vtlsim::sim

@@ -1,0 +1,209 @@
+#include "sim/insn/system_moves.hpp"
+
+#include "sim/insn/operands.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+constexpr u64 kCr4Modelled = cr4::vme | cr4::pvi | cr4::tsd | cr4::de | cr4::pse | cr4::pae |
+                             cr4::mce | cr4::pge | cr4::pce | cr4::osfxsr | cr4::osxmmexcpt |
+                             cr4::smep | cr4::smap;
+
+ZydisRegisterClass class_of(const ZydisDecodedOperand& operand) {
+    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER ? ZydisRegisterGetClass(operand.reg.value)
+                                                       : ZYDIS_REGCLASS_INVALID;
+}
+
+Flow go_on(Exec& x, const Op& op) {
+    x.s[Reg::rip] = x.next_rip(op);  // what was decoded after this may mean something else now
+    return Flow::branch;
+}
+
+// dst: general register, src: slot of the control register (both 64 bits).
+Flow read_control(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    x.s.scalar[op.dst] = x.s.scalar[op.src];
+    return Flow::next;
+}
+
+Flow write_cr0(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    const u64 value = x.s.scalar[op.src];
+    // SDM 2B MOV CR: upper half reserved; PG needs PE; NW needs CD; 64-bit code cannot turn
+    // paging off. Other reserved bits are ignored, ET reads as 1.
+    if (value >> 32 != 0 || ((value & cr0::pg) != 0 && (value & cr0::pe) == 0) ||
+        ((value & cr0::nw) != 0 && (value & cr0::cd) == 0) || (value & cr0::pg) == 0) {
+        return x.fault(Vector::gp, 0);
+    }
+    x.s[Reg::cr0] = (value & cr0::kDefined) | cr0::et;
+    x.flush_tlb();
+    x.update_context();
+    return go_on(x, op);
+}
+
+Flow write_cr2(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    x.s[Reg::cr2] = x.s.scalar[op.src];
+    return Flow::next;
+}
+
+Flow write_cr3(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    const u64 value = x.s.scalar[op.src];
+    if (value >> kPhysicalBits != 0) return x.fault(Vector::gp, 0);
+    x.s[Reg::cr3] = value;
+    x.flush_tlb();
+    return go_on(x, op);
+}
+
+Flow write_cr4(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    const u64 value = x.s.scalar[op.src];
+    // PAE cannot be cleared and LA57 not changed in long mode.
+    if ((value & cr4::pae) == 0 || (value & cr4::la57) != 0 || value >> 32 != 0) {
+        return x.fault(Vector::gp, 0);
+    }
+    if ((value & ~kCr4Modelled) != 0) return x.not_modelled("a bit of CR4 that is being set");
+    x.s[Reg::cr4] = value;
+    x.flush_tlb();
+    return go_on(x, op);
+}
+
+Flow write_cr8(Exec& x, const Op& op) {
+    if (x.cpl() != 0) return x.fault(Vector::gp, 0);
+    const u64 value = x.s.scalar[op.src];
+    if (value > 15) return x.fault(Vector::gp, 0);
+    x.s[Reg::cr8] = value;
+    return go_on(x, op);  // the interrupt line may change with it
+}
+
+// DR4 and DR5 are DR6 and DR7 unless CR4.DE (SDM 3B 18.2.2): imm = 1 marks the alias.
+bool debug_access(Exec& x, const Op& op) {
+    if (op.imm != 0 && (x.s[Reg::cr4] & cr4::de) != 0) {
+        x.fault(Vector::ud);
+        return false;
+    }
+    if (x.cpl() != 0) {
+        x.fault(Vector::gp, 0);
+        return false;
+    }
+    constexpr u64 kGeneralDetect = 1u << 13;
+    if ((x.s[Reg::dr7] & kGeneralDetect) != 0) {
+        x.not_modelled("an access to a debug register with DR7.GD set");
+        return false;
+    }
+    return true;
+}
+
+Flow read_debug(Exec& x, const Op& op) {
+    if (!debug_access(x, op)) return Flow::stop;
+    x.s.scalar[op.dst] = x.s.scalar[op.src];
+    return Flow::next;
+}
+
+Flow write_debug(Exec& x, const Op& op) {
+    if (!debug_access(x, op)) return Flow::stop;
+    const u64 value = x.s.scalar[op.src];
+    if (op.dst == index_of(Reg::dr6) || op.dst == index_of(Reg::dr7)) {
+        if (value >> 32 != 0) return x.fault(Vector::gp, 0);
+        if (op.dst == index_of(Reg::dr7)) {
+            if ((value & 0xFF) != 0) return x.not_modelled("breakpoints in DR7");
+            x.s[Reg::dr7] = (value & 0xFFFF2FFF) | 0x400;
+        } else {
+            // Bits 0-3 and 13-15 can be written; the others read as after reset.
+            x.s[Reg::dr6] = (value & 0xE00F) | 0xFFFF0FF0;
+        }
+        return Flow::next;
+    }
+    x.s.scalar[op.dst] = value;
+    return Flow::next;
+}
+
+template <class T>
+Flow read_selector(Exec& x, const Op& op) {
+    x.set_reg<T>(op.dst, static_cast<T>(x.s.scalar[op.src]));
+    return Flow::next;
+}
+Flow store_selector(Exec& x, const Op& op) {
+    return x.store_operand(op, x.reg<u16>(op.src)) ? Flow::next : Flow::stop;
+}
+
+bool translate_control(const Decoded& d, Op& op) {
+    const bool write = class_of(d[0]) == ZYDIS_REGCLASS_CONTROL;
+    const ZydisRegister name = d[write ? 0 : 1].reg.value;
+    Reg reg{};
+    Handler handler = nullptr;
+    switch (name) {
+        case ZYDIS_REGISTER_CR0:
+            reg = Reg::cr0, handler = write_cr0;
+            break;
+        case ZYDIS_REGISTER_CR2:
+            reg = Reg::cr2, handler = write_cr2;
+            break;
+        case ZYDIS_REGISTER_CR3:
+            reg = Reg::cr3, handler = write_cr3;
+            break;
+        case ZYDIS_REGISTER_CR4:
+            reg = Reg::cr4, handler = write_cr4;
+            break;
+        case ZYDIS_REGISTER_CR8:
+            reg = Reg::cr8, handler = write_cr8;
+            break;
+        default:
+            return false;
+    }
+    op.handler = write ? handler : read_control;
+    op.dst = write ? 0 : gpr_slot(d[0].reg.value);
+    op.src = write ? gpr_slot(d[1].reg.value) : static_cast<u8>(index_of(reg));
+    return true;
+}
+
+bool translate_debug(const Decoded& d, Op& op) {
+    const bool write = class_of(d[0]) == ZYDIS_REGCLASS_DEBUG;
+    unsigned number = static_cast<unsigned>(d[write ? 0 : 1].reg.value - ZYDIS_REGISTER_DR0);
+    if (number > 7) return false;
+    op.imm = number == 4 || number == 5 ? 1 : 0;
+    if (op.imm != 0) number += 2;
+    const Reg reg = number < 4 ? offset(Reg::dr0, number) : number == 6 ? Reg::dr6 : Reg::dr7;
+    const u8 slot = static_cast<u8>(index_of(reg));
+    op.dst = write ? slot : gpr_slot(d[0].reg.value);
+    op.src = write ? gpr_slot(d[1].reg.value) : slot;
+    op.handler = write ? write_debug : read_debug;
+    return true;
+}
+
+bool translate_segment(const Decoded& d, Op& op) {
+    if (class_of(d[1]) != ZYDIS_REGCLASS_SEGMENT) return false;  // loads of selectors
+    op.src = static_cast<u8>(index_of(selector_of(segment_of(d[1].reg.value))));
+    if (d.is_mem(0)) {
+        set_memory(d[0], op);
+        op.handler = store_selector;
+        return true;
+    }
+    op.dst = gpr_slot(d[0].reg.value);
+    op.handler = by_size(d[0].size / 8u, []<class T>() -> Handler { return read_selector<T>; });
+    return op.handler != nullptr;
+}
+
+}  // namespace
+
+bool is_system_move(const Decoded& d) {
+    for (unsigned i = 0; i < 2; ++i) {
+        const ZydisRegisterClass c = class_of(d[i]);
+        if (c == ZYDIS_REGCLASS_CONTROL || c == ZYDIS_REGCLASS_DEBUG ||
+            c == ZYDIS_REGCLASS_SEGMENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool translate_system_move(const Decoded& d, Op& op) {
+    const ZydisRegisterClass a = class_of(d[0]);
+    const ZydisRegisterClass b = class_of(d[1]);
+    if (a == ZYDIS_REGCLASS_CONTROL || b == ZYDIS_REGCLASS_CONTROL) return translate_control(d, op);
+    if (a == ZYDIS_REGCLASS_DEBUG || b == ZYDIS_REGCLASS_DEBUG) return translate_debug(d, op);
+    return translate_segment(d, op);
+}
+
+}  // namespace vtlsim::sim
