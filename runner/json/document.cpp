@@ -132,8 +132,8 @@ std::string sentence_of(const char* what) {
 // Turns the parser's complaint into one at the exact place. `bytes_read` is how far the parser
 // came: to the end of a token that cannot stand there, or to a byte that its token cannot hold.
 Fault syntax_fault(std::string_view text, std::size_t bytes_read, const Json::exception& error) {
-    const std::string_view what = error.what();
-    const bool inside_token = contains(what, "; last read: ");
+    const bool inside_token = contains(error.what(), "; last read: ");
+    const std::string sentence = sentence_of(error.what());
     Scanner scanner(text);
     std::optional<Token> before;
     std::optional<Token> token;
@@ -156,20 +156,19 @@ Fault syntax_fault(std::string_view text, std::size_t bytes_read, const Json::ex
     if (error.id == kNumberOutOfRange) {
         return {token->position, fmt::format("number {} is out of range", printable(token->text))};
     }
-    if (contains(what, "unexpected end of input")) {
-        std::string message = "syntax error: " + sentence_of(error.what());
+    if (contains(sentence, "unexpected end of input")) {
+        std::string message = "syntax error: " + sentence;
         if (!open.empty()) {
             message += fmt::format("; the '{}' at {}:{} is never closed", open.back().text,
                                    open.back().position.line, open.back().position.column);
         }
         return {scanner.position(), std::move(message)};
     }
-    if (contains(what, "missing closing quote")) {
+    if (contains(sentence, "missing closing quote")) {
         return {token->position, "syntax error: this string is never closed"};
     }
     if (token->text.front() == '"' && inside_token) {
-        return {position_inside(*token, bytes_read - 1),
-                "syntax error: " + sentence_of(error.what())};
+        return {position_inside(*token, bytes_read - 1), "syntax error: " + sentence};
     }
     const bool closes = token->text == "}" || token->text == "]";
     if (closes && before && before->text == ",") {
@@ -177,10 +176,10 @@ Fault syntax_fault(std::string_view text, std::size_t bytes_read, const Json::ex
                 fmt::format("syntax error: no comma may stand before '{}'", token->text)};
     }
     if (!token->is_structural() && token->text.front() != '"') {
-        return {token->position, fmt::format("syntax error: {} at {}", sentence_of(error.what()),
-                                             in_quotes(token->text))};
+        return {token->position,
+                fmt::format("syntax error: {} at {}", sentence, in_quotes(token->text))};
     }
-    return {token->position, "syntax error: " + sentence_of(error.what())};
+    return {token->position, "syntax error: " + sentence};
 }
 
 }  // namespace

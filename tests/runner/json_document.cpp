@@ -86,6 +86,7 @@ const std::vector<BadText> kBadTexts = {
      "f:1:4: syntax error: invalid string: control character U+0009 (HT) must be escaped to "
      "\\u0009 or \\t"},
     {"[\n\"ab", "f:2:1: syntax error: this string is never closed"},
+    {"[\"unexpected end of input - x", "f:1:2: syntax error: this string is never closed"},
     {"[\"ab\\", "f:1:6: syntax error: invalid string: forbidden character after backslash"},
     {"[\"\\u12G4\"]",
      "f:1:7: syntax error: invalid string: '\\u' must be followed by 4 hex digits"},

@@ -86,7 +86,7 @@ Verdict verdict_on(const std::string& text) {
 std::string mutated(std::mt19937& random) {
     std::string text(kValid);
     const auto below = [&](std::size_t bound) { return random() % bound; };
-    for (std::size_t count = 1 + below(3); count != 0; --count) {
+    for (std::size_t count = 1 + below(3); count != 0 && !text.empty(); --count) {
         const std::size_t at = below(text.size());
         switch (below(5)) {
             case 0:
