@@ -1,0 +1,18 @@
+// One instruction as text, in the simulator's one style.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "sim/asm/assembler.hpp"
+#include "sim/types.hpp"
+
+namespace vtlsim::sim {
+
+// The first instruction of `code`, located at `rip`: Zydis' Intel style, lower case, every
+// memory operand with its size, numbers as 0x and lower-case digits without leading zeros, signed
+// immediates and displacements with a minus, relative addresses as their absolute target. "(bad)"
+// when there is no whole instruction.
+std::string disassemble(std::span<const u8> code, u64 rip, AsmMode mode);
+
+}  // namespace vtlsim::sim
