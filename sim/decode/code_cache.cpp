@@ -3,7 +3,7 @@
 namespace vtlsim::sim {
 namespace {
 
-Flow leave_stale_block(Exec&, const Op&) { return Flow::again; }
+Flow leave_stale_block(Exec&, const Op&) { return Flow::stale; }
 
 }  // namespace
 

@@ -13,6 +13,7 @@ enum class Flow : u8 {
     next,    // retired, go on with the following Op
     branch,  // retired, RIP is set: leave the block
     again,   // not retired: some iterations of a REP are done, RIP stays
+    stale,   // not executed: its bytes have changed since they were decoded
     stop,    // not retired: Exec::pending says why, RIP stays
     done,    // retired, RIP is set, and Exec::pending ends the run (HLT, traps)
 };

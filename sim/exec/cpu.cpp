@@ -32,7 +32,7 @@ void Cpu::set_state(const CpuState& state) {
     x_->flush_tlb();
 }
 
-u64 Cpu::get(Reg reg) const { return reg == Reg::rflags ? x_->rflags() : x_->s[reg]; }
+u64 Cpu::get(Reg reg) const { return reg == Reg::rflags ? x_->rflags() : x_->s.get(reg).lo; }
 
 void Cpu::set(Reg reg, u64 value) {
     if (reg == Reg::rflags) {
@@ -64,8 +64,12 @@ bool Cpu::interruptible() const {
 
 std::optional<Outcome> Cpu::deliver_interrupt(u8 vector) {
     x_->s[Reg::activity] = 0;
-    return deliver(Fault{.vector = static_cast<Vector>(vector)}, true);
+    auto ended = deliver(Fault{.vector = static_cast<Vector>(vector)}, true);
+    if (!ended) ++steps_;
+    return ended;
 }
+
+std::optional<Outcome> Cpu::inject_fault(const Fault& fault) { return deliver(fault, false); }
 
 // The block at RIP, decoded if need be; null: `pending` holds the fault of the fetch.
 const Block* Cpu::fetch() {
@@ -114,6 +118,7 @@ Outcome Cpu::loop(const RunLimits& limits) {
     Exec& x = *x_;
     CpuState& s = x.s;
     u64 left = limits.steps;
+    bool asked = false;  // the observer, about the instruction at RIP
     x.iterations_left = limits.iterations;
     for (;;) {
         if (left == 0) return StepsDone{};
@@ -123,10 +128,13 @@ Outcome Cpu::loop(const RunLimits& limits) {
             x.pending = debug_trap();
             if (auto ended = take_fault()) return *ended;
             --left;
+            asked = false;
             continue;
         }
         const bool shadowed = s[Reg::shadow] != 0;
         const bool stepping = (s[Reg::rflags] & flag::tf) != 0;
+        // Every instruction that retires clears RF, before it sets its own (SDM 3B 18.3.1.1).
+        const u64 resume_flag = s[Reg::rflags] & flag::rf;
         if (x.interrupt_line && !shadowed && (s[Reg::rflags] & flag::if_) != 0) {
             return InterruptWindow{};
         }
@@ -134,20 +142,22 @@ Outcome Cpu::loop(const RunLimits& limits) {
         Flow flow = Flow::stop;
         if (const Block* block = fetch()) {
             u64 count = std::min<u64>(left, block->ops.size());
-            if (shadowed || stepping) count = 1;
+            if (shadowed || stepping || resume_flag != 0) count = 1;
+            if constexpr (!Observed) s[Reg::rflags] &= ~resume_flag;
             const Op* op = block->ops.data();
             const Op* const end = op + count;
             do {
                 if constexpr (Observed) {
-                    s[Reg::rip] = block_rip + op->offset;
-                    const bool pause = x.observer->before_instruction(*this, s[Reg::rip]);
-                    s[Reg::rip] = block_rip;
-                    if (pause) {
+                    if (!asked) {
                         s[Reg::rip] = block_rip + op->offset;
-                        const u64 done = static_cast<u64>(op - block->ops.data());
-                        steps_ += done;
-                        return Paused{};
+                        if (x.observer->before_instruction(*this, s[Reg::rip])) {
+                            steps_ += static_cast<u64>(op - block->ops.data());
+                            return Paused{};
+                        }
+                        s[Reg::rip] = block_rip;
                     }
+                    asked = false;
+                    s[Reg::rflags] &= ~resume_flag;
                 }
                 flow = op->handler(x, *op);
             } while (flow == Flow::next && ++op != end);
@@ -160,15 +170,18 @@ Outcome Cpu::loop(const RunLimits& limits) {
                 ++retired;
             } else {
                 s[Reg::rip] = block_rip + op->offset;
+                s[Reg::rflags] |= resume_flag;
             }
             steps_ += retired;
             left -= retired;
+            asked = flow == Flow::again || flow == Flow::stale;
             if (shadowed && retired != 0 && !x.shadow_set) s[Reg::shadow] = 0;
             x.shadow_set = false;
+            // Single-step trap, also between the iterations of a REP (SDM 3B 18.3.1.4).
+            if (stepping && (retired != 0 || flow == Flow::again)) {
+                s[Reg::pending_debug] |= kDr6SingleStep;
+            }
             if (flow == Flow::done) return x.pending;
-            if (flow == Flow::again && x.iterations_left == 0) return OutOfWork{};
-            // Single-step trap (SDM 3B 18.3.1.4).
-            if (stepping && retired != 0) s[Reg::pending_debug] |= kDr6SingleStep;
         }
         if (flow != Flow::stop) continue;
         if (auto ended = take_fault()) return *ended;
@@ -201,15 +214,23 @@ void Cpu::retire_exit(u8 length) {
     CpuState& s = x_->s;
     s[Reg::rip] += length;
     s[Reg::shadow] = 0;
+    s[Reg::rflags] &= ~flag::rf;
     if ((s[Reg::rflags] & flag::tf) != 0) s[Reg::pending_debug] |= kDr6SingleStep;
     ++steps_;
 }
 
 Outcome Cpu::run(const RunLimits& limits, Observer* observer) {
+    u64& activity = x_->s[Reg::activity];
+    if (activity == 2) return Shutdown{};
+    if (activity == 1) {
+        if (x_->interrupt_line && interruptible()) return InterruptWindow{};
+        if (x_->s[Reg::pending_debug] == 0) return Halted{};
+        activity = 0;  // a debug trap ends HLT (SDM 2A HLT)
+    }
     x_->observer = observer;
-    if (x_->s[Reg::activity] == 1) return Halted{};
-    if (x_->s[Reg::activity] == 2) return Shutdown{};
-    return observer != nullptr ? loop<true>(limits) : loop<false>(limits);
+    Outcome outcome = observer != nullptr ? loop<true>(limits) : loop<false>(limits);
+    x_->observer = nullptr;
+    return outcome;
 }
 
 std::vector<u8> Cpu::peek_code(u64 address, std::size_t size) const {

@@ -19,8 +19,9 @@ class Cpu;
 class Observer {
   public:
     virtual ~Observer() = default;
-    // Before each instruction, at the boundary where an event could still come first. True pauses
-    // the run there (outcome Paused); a resumed run asks again for the same instruction.
+    // Before each instruction, at the boundary where an event could still come first; not between
+    // the iterations of a REP. True pauses the run there (outcome Paused); a resumed run asks again
+    // for the same instruction.
     virtual bool before_instruction(const Cpu& cpu, u64 rip) = 0;
     // A store of this processor's instructions has changed memory. `size` is 1 to 4096 bytes.
     virtual void stored(const Cpu&, u64 /*physical*/, std::size_t /*size*/) {}
@@ -38,6 +39,7 @@ class Cpu {
     // The whole state, with all flags made. Setting it flushes the TLB.
     CpuState state() const;
     void set_state(const CpuState& state);
+    // One register, of a vector the low half; set() clears the high one.
     u64 get(Reg reg) const;
     void set(Reg reg, u64 value);
 
@@ -50,7 +52,7 @@ class Cpu {
     // Runs until a limit or an outcome of another kind. Never returns Fault while faults are
     // delivered. An Exit has not retired.
     Outcome run(const RunLimits& limits, Observer* observer = nullptr);
-    // Steps made by run() since the processor exists: one a retired instruction or delivered event.
+    // Steps made since the processor exists: one a retired instruction or delivered event.
     u64 steps() const { return steps_; }
 
     // The level of the interrupt input: while it is up, run() ends with InterruptWindow as soon as
@@ -61,6 +63,8 @@ class Cpu {
     // returned only when delivery itself ends the run (triple fault, exit, gap).
     std::optional<Outcome> deliver_interrupt(u8 vector);
 
+    // Delivers an exception as if the instruction at RIP had raised it. Outcomes as above.
+    std::optional<Outcome> inject_fault(const Fault& fault);
     // The instruction of the last Exit is done: RIP moves past its `length` bytes, the interrupt
     // shadow ends, TF takes effect. Its results are the caller's to write. Counts as a step.
     void retire_exit(u8 length);
@@ -104,7 +108,7 @@ class Machine {
     Cpu& add_cpu();
 
     const Memory& memory() const { return memory_; }
-    // Replaces all of memory (restores a snapshot, which is a copy of memory()).
+    // Replaces all of memory: restores what snapshot_memory() gave.
     void set_memory(Memory memory);
     // A copy of memory that later writes do not change.
     Memory snapshot_memory();

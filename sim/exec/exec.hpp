@@ -69,7 +69,7 @@ struct Exec {
     }
     u64 rflags() const { return (s[Reg::rflags] & ~flag::kStatus) | flags.status(); }
     void set_rflags(u64 value) {
-        s[Reg::rflags] = value | flag::kAlwaysSet;
+        s[Reg::rflags] = (value & flag::kDefined) | flag::kAlwaysSet;
         flags.set_status(value);
         update_context();
     }

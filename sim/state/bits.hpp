@@ -11,6 +11,7 @@ inline constexpr u64 cf = 1u << 0, pf = 1u << 2, af = 1u << 4, zf = 1u << 6, sf 
                      nt = 1u << 14, rf = 1u << 16, vm = 1u << 17, ac = 1u << 18, vif = 1u << 19,
                      vip = 1u << 20, id = 1u << 21;
 inline constexpr u64 kStatus = cf | pf | af | zf | sf | of;
+inline constexpr u64 kDefined = kStatus | tf | if_ | df | iopl | nt | rf | vm | ac | vif | vip | id;
 inline constexpr u64 kAlwaysSet = 2;
 }  // namespace flag
 
