@@ -9,10 +9,11 @@
 
 namespace vtlsim::sim {
 
-// The first instruction of `code`, located at `rip`: Zydis' Intel style, lower case, every
-// memory operand with its size, numbers as 0x and lower-case digits without leading zeros, signed
-// immediates and displacements with a minus, relative addresses as their absolute target. "(bad)"
-// when there is no whole instruction.
+// The first instruction of `code`, located at `rip`, in Zydis' Intel style: lower case, every
+// memory operand with its size, numbers as 0x and lower-case digits without leading zeros,
+// immediates unsigned in the operand's size, displacements with their sign, relative addresses as
+// their absolute target, the selector of a far address in four digits. "(bad)" when there is no
+// whole instruction.
 std::string disassemble(std::span<const u8> code, u64 rip, AsmMode mode);
 
 }  // namespace vtlsim::sim

@@ -38,13 +38,17 @@ class RelativeBranch {
             if (auto bytes = encode_width(8)) return bytes;
         }
         if (kind_.can_be_near && !force_short) {
-            if (try_short && in_reach_failed_) long_jump_ = true;
+            if (try_short && out_of_reach_) long_jump_ = true;
             return encode_width(near_bits());
         }
         return std::nullopt;
     }
 
-    bool out_of_reach() const { return in_reach_failed_; }
+    bool out_of_reach() const { return out_of_reach_; }
+    std::string reach() const {
+        const bool only_short = !kind_.can_be_near || target_.distance == BranchDistance::short_;
+        return only_short ? "-128 to 127 bytes" : "2 GiB";
+    }
 
   private:
     unsigned near_bits() const {
@@ -54,10 +58,12 @@ class RelativeBranch {
 
     std::optional<InstructionBytes> encode_width(unsigned bits) {
         ZydisEncoderRequest request = make_request(context_);
-        request.branch_type = bits == 8 ? ZYDIS_BRANCH_TYPE_SHORT : ZYDIS_BRANCH_TYPE_NEAR;
-        request.branch_width = bits == 8    ? ZYDIS_BRANCH_WIDTH_8
-                               : bits == 16 ? ZYDIS_BRANCH_WIDTH_16
-                                            : ZYDIS_BRANCH_WIDTH_32;
+        if (request.mnemonic != ZYDIS_MNEMONIC_XBEGIN) {  // no branch to Zydis
+            request.branch_type = bits == 8 ? ZYDIS_BRANCH_TYPE_SHORT : ZYDIS_BRANCH_TYPE_NEAR;
+            request.branch_width = bits == 8    ? ZYDIS_BRANCH_WIDTH_8
+                                   : bits == 16 ? ZYDIS_BRANCH_WIDTH_16
+                                                : ZYDIS_BRANCH_WIDTH_32;
+        }
         request.operand_count = 1;
         request.operands[0].type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
         const auto sized = encode_request(request, context_.address);
@@ -66,7 +72,7 @@ class RelativeBranch {
         const unsigned wrap = std::max(bits, bits_of(context_.mode));
         const i64 distance = sign_extend(target_.value - context_.address - sized->length, wrap);
         if (sign_extend(static_cast<u64>(distance), bits) != distance) {
-            in_reach_failed_ = true;
+            out_of_reach_ = true;
             return std::nullopt;
         }
         request.operands[0].imm.s = distance;
@@ -77,7 +83,7 @@ class RelativeBranch {
     const ResolvedOperand& target_;
     BranchKind kind_;
     bool& long_jump_;
-    bool in_reach_failed_ = false;
+    bool out_of_reach_ = false;
 };
 
 void append(const InstructionBytes& bytes, Encoded& to) {
@@ -125,8 +131,8 @@ Encoded encode_instruction(const Instruction& instruction, u32 column, AsmMode m
             return result;
         }
         if (branch.out_of_reach())
-            return failed(operands[0].column, "the target " + hex(operands[0].value) +
-                                                  " is out of reach of " + instruction.text);
+            return failed(operands[0].column,
+                          "the target of " + instruction.text + " is not within " + branch.reach());
         const auto [where, message] =
             explain_failure(context, make_request(context), SearchStatus::no_form);
         return failed(where, message);

@@ -30,7 +30,7 @@ struct ResolvedOperand {
     ZydisRegister base = ZYDIS_REGISTER_NONE;
     ZydisRegister index = ZYDIS_REGISTER_NONE;
     u8 scale = 0;
-    u8 address_bits = 0;    // size of the address when it has no register
+    u8 address_bits = 0;    // 0 when relative
     bool relative = false;  // relative to the instruction pointer
 };
 
@@ -97,6 +97,9 @@ SearchResult search_encoding(const ZydisEncoderRequest& request, const EncoderOp
 
 // One request with its operands set, encoded and checked.
 std::optional<InstructionBytes> encode_request(ZydisEncoderRequest request, u64 address);
+
+// The encoder's bytes for exactly this request, not yet checked.
+std::optional<InstructionBytes> run_encoder(ZydisEncoderRequest request);
 
 // Why there is no encoding: the column and the message.
 std::pair<u32, std::string> explain_failure(const EncodeContext& context,

@@ -45,17 +45,16 @@ class Explanation {
         if (status == SearchStatus::size_unknown)
             return {memory_column(),
                     "operation size not specified: write byte, word, dword or qword before [ ]"};
-        if (context_.instruction.prefixes != 0 && works_without_prefix())
-            return {context_.column, name + " cannot have this prefix; write it with db if meant"};
+        if (request_.prefixes != 0 && works_without_prefix())
+            return {context_.column,
+                    name + " cannot have this prefix or segment; write it with db if meant"};
         if (works_without_sizes())
             return {context_.column, name + " cannot be given this operand or address size"};
         for (std::size_t i = 0; i < context_.operands.size(); ++i) {
             if (auto message = explain_operand(i)) return std::move(*message);
         }
         for (const AsmMode mode : {AsmMode::bits16, AsmMode::bits32, AsmMode::bits64}) {
-            if (works_in(mode))
-                return {context_.column, name + " with these operands does not exist in " +
-                                             std::to_string(bits_of(context_.mode)) + "-bit mode"};
+            if (works_in(mode)) return {context_.column, wrong_mode()};
         }
         return {context_.column, no_form()};
     }
@@ -68,7 +67,7 @@ class Explanation {
 
     bool works_without_prefix() const {
         ZydisEncoderRequest request = request_;
-        request.prefixes &= ~context_.instruction.prefixes;
+        request.prefixes = 0;
         return works(request, written_);
     }
 
@@ -101,6 +100,11 @@ class Explanation {
                                        context_.instruction.text + " with these operands"};
                 break;
             case OperandKind::memory:
+                if (request_.address_size_hint != ZYDIS_ADDRESS_SIZE_HINT_NONE &&
+                    context_.instruction.address_bits == 0)
+                    return Message{operand.column, "an address of this size needs a register in " +
+                                                       std::to_string(bits_of(context_.mode)) +
+                                                       "-bit mode"};
                 changed[i].mem.displacement = 0;
                 if (operand.value != 0 && !operand.relative && works(request_, changed))
                     return Message{operand.column,
@@ -116,6 +120,12 @@ class Explanation {
                 break;
         }
         return std::nullopt;
+    }
+
+    std::string wrong_mode() const {
+        return context_.instruction.text +
+               (context_.operands.empty() ? "" : " with these operands") + " does not exist in " +
+               std::to_string(bits_of(context_.mode)) + "-bit mode";
     }
 
     u32 memory_column() const {

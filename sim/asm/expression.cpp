@@ -116,7 +116,7 @@ class ExpressionParser {
 
     bool name(const Token& token) {
         const std::string lower = to_lower(token.text);
-        if (const auto reg = find_register(lower)) {
+        if (const auto reg = find_asm_register(lower)) {
             if (!registers_allowed_)
                 return fail(token, "register " + lower + " cannot be part of an expression here");
             cursor_.next();

@@ -64,7 +64,7 @@ class Forms {
             case ZYDIS_MNEMONIC_LMSW:
             case ZYDIS_MNEMONIC_VERR:
             case ZYDIS_MNEMONIC_VERW:
-                add_narrowed();
+                add_resized();
                 break;
             case ZYDIS_MNEMONIC_PBLENDVB:
             case ZYDIS_MNEMONIC_BLENDVPS:
@@ -92,6 +92,7 @@ class Forms {
                 break;
             default:
                 add_x87();
+                add_fourth_register();
         }
         return std::move(forms_);
     }
@@ -103,16 +104,25 @@ class Forms {
             forms_.push_back({written_[0], reg_operand(reg)});
     }
 
-    // The last operand as the 16-bit or 32-bit register of the same number.
-    void add_narrowed() {
+    // The last operand as a register of the same number and another size.
+    void add_resized() {
         if (written_.empty() || !is_wide_gpr(written_.back())) return;
         if (mnemonic_ == ZYDIS_MNEMONIC_MOV && !is_reg(written_[0], ZYDIS_REGCLASS_SEGMENT)) return;
         const auto id = static_cast<u8>(ZydisRegisterGetId(written_.back().reg.value));
-        for (const ZydisRegisterClass kind : {ZYDIS_REGCLASS_GPR16, ZYDIS_REGCLASS_GPR32}) {
+        for (const ZydisRegisterClass kind :
+             {ZYDIS_REGCLASS_GPR16, ZYDIS_REGCLASS_GPR32, ZYDIS_REGCLASS_GPR64}) {
             EncoderOperands form = written_;
             form.back().reg.value = ZydisRegisterEncode(kind, id);
             forms_.push_back(std::move(form));
         }
+    }
+
+    // vblendvps: the fourth register is in an immediate byte, and Zydis wants to be told.
+    void add_fourth_register() {
+        if (written_.size() != 4 || written_[3].type != ZYDIS_OPERAND_TYPE_REGISTER) return;
+        EncoderOperands form = written_;
+        form.back().reg.is4 = ZYAN_TRUE;
+        forms_.push_back(std::move(form));
     }
 
     // fadd st1 is fadd st0, st1; faddp st1 is faddp st1, st0; fxch is fxch st1.

@@ -18,7 +18,7 @@ constexpr int kMaxPasses = 64;
 
 // Bounds the time a text can take with repetitions: one unit is a step of an expression. A
 // megabyte of distinct instructions needs a third of it.
-constexpr u64 kMaxWork = u64{1} << 28;
+constexpr u64 kMaxWork = u64{1} << 27;
 constexpr u64 kEncodingWork = 64;
 
 constexpr int kMaxEquNesting = 64;
@@ -141,6 +141,7 @@ class Layout final : public EvaluationScope {
         std::sort(names.begin(), names.end());
         std::string message = "undefined symbol " + quoted(symbol.name);
         if (names.size() > kMaxSuggestions) names.clear();
+        names.insert(names.end(), register_names().begin(), register_names().end());
         if (const auto near = nearest_name(symbol.name, names); !near.empty())
             message += "; did you mean " + quoted(near) + "?";
         fail(column, std::move(message));

@@ -152,12 +152,21 @@ bool is_operand_register(ZydisRegister reg) {
     }
 }
 
-std::map<std::string_view, ZydisRegister> make_register_table() {
-    std::map<std::string_view, ZydisRegister> table;
-    for (int id = ZYDIS_REGISTER_NONE + 1; id <= ZYDIS_REGISTER_MAX_VALUE; ++id) {
-        const auto reg = static_cast<ZydisRegister>(id);
-        if (is_operand_register(reg)) table.emplace(ZydisRegisterGetString(reg), reg);
+struct RegisterTable {
+    std::map<std::string_view, ZydisRegister> by_name;
+    std::vector<std::string_view> names;
+
+    RegisterTable() {
+        for (int id = ZYDIS_REGISTER_NONE + 1; id <= ZYDIS_REGISTER_MAX_VALUE; ++id) {
+            const auto reg = static_cast<ZydisRegister>(id);
+            if (is_operand_register(reg)) by_name.emplace(ZydisRegisterGetString(reg), reg);
+        }
+        for (const auto& [name, reg] : by_name) names.push_back(name);
     }
+};
+
+const RegisterTable& register_table() {
+    static const RegisterTable table;
     return table;
 }
 
@@ -197,11 +206,32 @@ std::optional<MnemonicName> find_mnemonic(std::string_view name, AsmMode mode) {
 
 std::span<const std::string_view> mnemonic_names() { return mnemonic_table().names(); }
 
-std::optional<ZydisRegister> find_register(std::string_view name) {
-    static const std::map<std::string_view, ZydisRegister> table = make_register_table();
-    const auto found = table.find(name);
-    if (found == table.end()) return std::nullopt;
+std::optional<ZydisRegister> find_asm_register(std::string_view name) {
+    const auto& by_name = register_table().by_name;
+    const auto found = by_name.find(name);
+    if (found == by_name.end()) return std::nullopt;
     return found->second;
+}
+
+std::span<const std::string_view> register_names() { return register_table().names; }
+
+ZydisMnemonic without_operands(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_FADD:
+            return ZYDIS_MNEMONIC_FADDP;
+        case ZYDIS_MNEMONIC_FMUL:
+            return ZYDIS_MNEMONIC_FMULP;
+        case ZYDIS_MNEMONIC_FSUB:
+            return ZYDIS_MNEMONIC_FSUBP;
+        case ZYDIS_MNEMONIC_FSUBR:
+            return ZYDIS_MNEMONIC_FSUBRP;
+        case ZYDIS_MNEMONIC_FDIV:
+            return ZYDIS_MNEMONIC_FDIVP;
+        case ZYDIS_MNEMONIC_FDIVR:
+            return ZYDIS_MNEMONIC_FDIVRP;
+        default:
+            return mnemonic;
+    }
 }
 
 ZydisInstructionAttributes find_prefix(std::string_view name) {

@@ -29,7 +29,13 @@ std::span<const std::string_view> mnemonic_names();
 
 // `name` is in lower case. Instruction pointers and descriptor-table registers are not found: they
 // are no operands, so they stay free for labels.
-std::optional<ZydisRegister> find_register(std::string_view name);
+std::optional<ZydisRegister> find_asm_register(std::string_view name);
+
+// Every name find_asm_register knows, sorted.
+std::span<const std::string_view> register_names();
+
+// nasm's fadd without operands is faddp; any other mnemonic is returned as it is.
+ZydisMnemonic without_operands(ZydisMnemonic mnemonic);
 
 // The ZYDIS_ATTRIB_HAS_* flag of a prefix such as lock; 0 when `name` is none.
 ZydisInstructionAttributes find_prefix(std::string_view name);

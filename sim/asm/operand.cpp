@@ -46,8 +46,8 @@ class OperandParser {
     }
 
   private:
-    // Size and distance words in front of the operand, in any order. `ptr`, `strict` and the `to`
-    // of `fadd to st1` add nothing the encoder needs.
+    // Size and distance words in front of the operand, in any order. `ptr` and `strict` add nothing
+    // the encoder needs.
     void take_keywords() {
         for (;; cursor_.next()) {
             if (cursor_.peek().kind != TokenKind::identifier) return;
@@ -60,7 +60,9 @@ class OperandParser {
                 operand_.distance = BranchDistance::near_;
             } else if (word == "far") {
                 operand_.distance = BranchDistance::far_;
-            } else if (word != "ptr" && word != "strict" && word != "to") {
+            } else if (word == "to") {
+                operand_.to_register = true;
+            } else if (word != "ptr" && word != "strict") {
                 return;
             }
         }
@@ -72,7 +74,7 @@ class OperandParser {
         const std::string lower =
             token.kind == TokenKind::identifier ? to_lower(token.text) : std::string();
         if (lower == "st" && cursor_.peek(1).is("(")) return stack_register();
-        if (const auto reg = find_register(lower == "st" ? "st0" : lower)) {
+        if (const auto reg = find_asm_register(lower == "st" ? "st0" : lower)) {
             cursor_.next();
             if (is_segment(*reg) && cursor_.take(":")) {
                 operand_.segment = *reg;
@@ -81,9 +83,18 @@ class OperandParser {
             }
             operand_.kind = OperandKind::reg;
             operand_.reg = *reg;
-            return true;
+            return right_size(lower);
         }
         return immediate();
+    }
+
+    // `byte rax` is a mistake; vector and x87 registers have no one size.
+    bool right_size(const std::string& name) {
+        const auto bits = ZydisRegisterGetWidth(ZYDIS_MACHINE_MODE_LONG_64, operand_.reg);
+        if (operand_.size == 0 || bits > 64 || operand_.size * 8U == bits) return true;
+        errors_.add(cursor_.line, operand_.column,
+                    name + " does not have " + std::to_string(operand_.size * 8U) + " bits");
+        return false;
     }
 
     bool stack_register() {
@@ -124,7 +135,7 @@ class OperandParser {
                 operand_.address_kind =
                     word == "rel" ? AddressKind::relative : AddressKind::absolute;
                 implied = false;
-            } else if (const auto reg = find_register(word);
+            } else if (const auto reg = find_asm_register(word);
                        reg && is_segment(*reg) && cursor_.peek(1).is(":")) {
                 operand_.segment = *reg;
                 cursor_.next();

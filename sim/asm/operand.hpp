@@ -19,6 +19,7 @@ struct Operand {
     u32 column = 0;
     u16 size = 0;  // bytes, from a keyword such as dword; 0 when none is written
     BranchDistance distance = BranchDistance::unspecified;
+    bool to_register = false;  // fadd to st1 is fadd st1, st0
 
     ZydisRegister reg = ZYDIS_REGISTER_NONE;
     Expression value;     // immediate, the address in memory, or the offset of a far pointer

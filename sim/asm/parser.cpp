@@ -137,7 +137,7 @@ class ProgramParser final : public SymbolNames {
 
     bool define(const Token& name, bool is_label, Statement& statement, u32 line) {
         const std::string lower = to_lower(name.text);
-        if (find_register(lower))
+        if (find_asm_register(lower))
             return fail(line, name, "register " + lower + " cannot be the name of a label");
         if (name.text.front() == '.' && is_label && outer_label_.empty())
             return fail(line, name, "local label " + quoted(name.text) + " has no label before it");
@@ -326,7 +326,10 @@ class ProgramParser final : public SymbolNames {
         instruction.name = *name;
         instruction.text = word;
         if (name->operand_bits != 0) instruction.operand_bits = name->operand_bits;
-        if (cursor.peek().kind == TokenKind::end || cursor.peek().is("]")) return true;
+        if (cursor.peek().kind == TokenKind::end || cursor.peek().is("]")) {
+            instruction.name.mnemonic = without_operands(name->mnemonic);
+            return true;
+        }
         do {
             if (instruction.operands.size() == kMaxOperands)
                 return fail(
@@ -334,14 +337,26 @@ class ProgramParser final : public SymbolNames {
                     "an instruction has at most " + std::to_string(kMaxOperands) + " operands");
             auto operand = parse_operand(cursor, *this, default_address_, errors_);
             if (!operand) return false;
+            const bool to_register = operand->to_register;
             instruction.operands.push_back(std::move(*operand));
+            if (to_register) instruction.operands.push_back(top_of_stack());
         } while (cursor.take(","));
         return true;
     }
 
+    static Operand top_of_stack() {
+        Operand operand;
+        operand.kind = OperandKind::reg;
+        operand.reg = ZYDIS_REGISTER_ST0;
+        return operand;
+    }
+
     bool unknown_instruction(const Token& token, std::string_view word, u32 line) {
+        std::vector<std::string_view> known(mnemonic_names().begin(), mnemonic_names().end());
+        known.insert(known.end(), kOtherDirectives.begin(), kOtherDirectives.end());
+        for (const UnitDirective& directive : kUnitDirectives) known.push_back(directive.name);
         std::string message = "unknown instruction " + quoted(word);
-        if (const auto near = nearest_name(word, mnemonic_names()); !near.empty())
+        if (const auto near = nearest_name(word, known); !near.empty())
             message += "; did you mean " + quoted(near) + "?";
         return fail(line, token, std::move(message));
     }

@@ -120,7 +120,8 @@ u16 far_memory_size(const EncodeContext& context, u16 written) {
 // 0 when nothing in the text says.
 u16 memory_size(const EncodeContext& context, const ResolvedOperand& memory) {
     const ZydisMnemonic mnemonic = context.instruction.name.mnemonic;
-    if (mnemonic == ZYDIS_MNEMONIC_LEA) return 0;  // it computes an address only
+    if (mnemonic == ZYDIS_MNEMONIC_LEA)  // Zydis takes the size of the address
+        return static_cast<u16>(memory.relative ? 8 : memory.address_bits / 8);
     if (is_jump_or_call(mnemonic)) {
         if (is_far(memory)) return far_memory_size(context, memory.size);
         if (memory.size == 0) return static_cast<u16>(bits_of(context.mode) / 8);

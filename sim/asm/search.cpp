@@ -64,28 +64,6 @@ u64 zero_extend(u64 value, unsigned bits) {
     return value << shift >> shift;
 }
 
-// SDM vol. 2, MOV to/from control and debug registers: the mod field is ignored. Zydis 4.0 leaves
-// it 0; every other assembler writes 3.
-void fix_mod_field(const ZydisEncoderRequest& request, InstructionBytes& bytes) {
-    if (request.mnemonic != ZYDIS_MNEMONIC_MOV) return;
-    for (u8 i = 0; i < request.operand_count; ++i) {
-        if (request.operands[i].type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
-        const ZydisRegisterClass kind = ZydisRegisterGetClass(request.operands[i].reg.value);
-        if (kind == ZYDIS_REGCLASS_CONTROL || kind == ZYDIS_REGCLASS_DEBUG)
-            bytes.data[bytes.length - 1U] |= 0xC0;
-    }
-}
-
-std::optional<InstructionBytes> encode_raw(const ZydisEncoderRequest& request) {
-    InstructionBytes bytes;
-    ZyanUSize length = bytes.data.size();
-    if (!ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(&request, bytes.data.data(), &length)))
-        return std::nullopt;
-    bytes.length = static_cast<u8>(length);
-    fix_mod_field(request, bytes);
-    return bytes;
-}
-
 // Encodes with the target of a relative address turned into its distance from the end.
 std::optional<InstructionBytes> encode_at(ZydisEncoderRequest& request, u64 address) {
     for (u8 i = 0; i < request.operand_count; ++i) {
@@ -94,11 +72,11 @@ std::optional<InstructionBytes> encode_at(ZydisEncoderRequest& request, u64 addr
             continue;
         const auto target = static_cast<u64>(mem.displacement);
         mem.displacement = 0;  // the length does not depend on it: always four bytes
-        const auto bytes = encode_raw(request);
+        const auto bytes = run_encoder(request);
         if (!bytes) return std::nullopt;
         mem.displacement = static_cast<i64>(target - address - bytes->length);
     }
-    return encode_raw(request);
+    return run_encoder(request);
 }
 
 std::optional<InstructionBytes> encode_operands(ZydisEncoderRequest request,
