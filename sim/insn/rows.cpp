@@ -8,7 +8,7 @@ namespace {
 
 constexpr auto kFamilies = {
     arithmetic_rows, control_rows,  fpu_state_rows, io_rows,     logic_rows,
-    move_rows,       sse_move_rows, stack_rows,     system_rows,
+    move_rows,       sse_move_rows, stack_rows,     string_rows, system_rows,
 };
 
 }  // namespace

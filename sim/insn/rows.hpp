@@ -28,6 +28,7 @@ std::span<const InsnRow> logic_rows();
 std::span<const InsnRow> move_rows();
 std::span<const InsnRow> sse_move_rows();
 std::span<const InsnRow> stack_rows();
+std::span<const InsnRow> string_rows();
 std::span<const InsnRow> system_rows();
 
 // All rows, family by family.

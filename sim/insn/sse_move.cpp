@@ -1,4 +1,6 @@
 // SSE and SSE2 moves, and the bitwise operations that clear registers. Legacy encodings only.
+#include "sim/insn/sse_move.hpp"
+
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/sse.hpp"
@@ -211,7 +213,6 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_MOVLPS, translate_half<false>, "SDM 2B MOVLPS"},
     {ZYDIS_MNEMONIC_MOVNTDQ, translate_move128<true>, "SDM 2B MOVNTDQ"},
     {ZYDIS_MNEMONIC_MOVQ, translate_movd_movq, "SDM 2B MOVQ"},
-    {ZYDIS_MNEMONIC_MOVSD, translate_move_scalar<u64>, "SDM 2B MOVSD (XMM)"},
     {ZYDIS_MNEMONIC_MOVSS, translate_move_scalar<u32>, "SDM 2B MOVSS"},
     {ZYDIS_MNEMONIC_MOVUPD, translate_move128<false>, "SDM 2B MOVUPD"},
     {ZYDIS_MNEMONIC_MOVUPS, translate_move128<false>, "SDM 2B MOVUPS"},
@@ -226,6 +227,9 @@ constexpr InsnRow kRows[] = {
 };
 
 }  // namespace
+
+bool is_sse(const Decoded& d) { return is_xmm(d[0]) || is_xmm(d[1]); }
+bool translate_movsd_sse(const Decoded& d, Op& op) { return translate_move_scalar<u64>(d, op); }
 
 std::span<const InsnRow> sse_move_rows() { return kRows; }
 
