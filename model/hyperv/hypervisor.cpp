@@ -1,0 +1,294 @@
+#include "model/hyperv/hypervisor.hpp"
+
+#include <fmt/format.h>
+
+#include "model/hyperv/names.hpp"
+#include "model/vtl2/layout.hpp"
+#include "sim/exec/cpuid.hpp"
+
+namespace vtlsim::model {
+
+using sim::Exit;
+using sim::ExitKind;
+using sim::Reg;
+
+void Hypervisor::on_exit(const Exit& exit) {
+    if (board_.active_vtl == kVtl0) {
+        guest_exit(exit);
+    } else {
+        vtl2_exit(exit);
+    }
+}
+
+void Hypervisor::guest_exit(const Exit& exit) {
+    switch (exit.kind) {
+        case ExitKind::io:
+            io_intercept(exit);
+            break;
+        case ExitKind::cpuid:
+            cpuid_intercept(exit);
+            break;
+        case ExitKind::rdmsr:
+        case ExitKind::wrmsr:
+            msr_intercept(exit);
+            break;
+        case ExitKind::hypercall:
+            hypercall_intercept(exit);
+            break;
+        case ExitKind::memory:
+            memory_intercept(exit);
+            break;
+    }
+}
+
+void Hypervisor::vtl2_exit(const Exit& exit) {
+    switch (exit.kind) {
+        case ExitKind::hypercall:
+            hypercall(exit);
+            break;
+        case ExitKind::wrmsr:
+            write_msr(exit);
+            break;
+        case ExitKind::cpuid: {
+            const sim::CpuidResult r = sim::cpuid(static_cast<u32>(board_.cpu.get(Reg::rax)),
+                                                  static_cast<u32>(board_.cpu.get(Reg::rcx)));
+            board_.cpu.set(Reg::rax, r.eax);
+            board_.cpu.set(Reg::rbx, r.ebx);
+            board_.cpu.set(Reg::rcx, r.ecx);
+            board_.cpu.set(Reg::rdx, r.edx);
+            board_.cpu.retire_exit(exit.length);
+            break;
+        }
+        case ExitKind::io:
+            board_.not_modelled("a port access by VTL2");
+            break;
+        case ExitKind::rdmsr:
+            board_.not_modelled(fmt::format("RDMSR {:#x} by VTL2", exit.msr));
+            break;
+        case ExitKind::memory:
+            board_.not_modelled(fmt::format("VTL2 touches {:#x}, where nothing is", exit.gpa));
+            break;
+    }
+}
+
+void Hypervisor::inject(const sim::Fault& fault) {
+    board_.emit(EventKind::fault, Lane::hypervisor,
+                {static_cast<u64>(fault.vector), fault.has_error_code ? fault.error_code : kNone,
+                 fault.cr2});
+    if (!board_.cpu.inject_fault(fault)) return;
+    if (board_.active_vtl == kVtl0) {
+        on_guest_shutdown();
+    } else {
+        board_.finish(EndReason::vtl2_crash);
+    }
+}
+
+// --- interrupts
+// ------------------------------------------------------------------------------------
+
+std::optional<u8> Hypervisor::deliverable(u8 vtl) const {
+    const sim::CpuState live = board_.cpu.state();
+    const u64 cr8 = state_.banks.view(live, board_.active_vtl, vtl, Reg::cr8, board_.switches()).lo;
+    return state_.apic[vtl].deliverable(cr8);
+}
+
+u8 Hypervisor::accept() {
+    const u8 vector = *deliverable();
+    state_.apic[board_.active_vtl].accept(vector);
+    return vector;
+}
+
+void Hypervisor::interrupt(u8 vtl, u8 vector, bool transient) {
+    board_.emit(EventKind::interrupt_pending, Lane::hypervisor, {vtl, vector});
+    if (!transient) state_.apic[vtl].request(vector);
+    if (vtl != kVtl2 || board_.active_vtl == kVtl2) return;
+    // A transient one is not in the APIC any more, but its priority counts as if it were.
+    Apic wanted = state_.apic[vtl];
+    wanted.request(vector);
+    const u64 cr8 = state_.banks.saved(kVtl2)[Reg::cr8];
+    if (wanted.deliverable(cr8)) enter_vtl2(EntryReason::interrupt);
+}
+
+// --- VTL switches
+// ----------------------------------------------------------------------------------
+
+void Hypervisor::enter_vtl2(EntryReason reason) {
+    if (!state_.assist_page_enabled) {
+        board_.not_modelled("a VTL2 entry before VTL2 has enabled its VP assist page");
+        return;
+    }
+    board_.store(layout::kAssistPage + offsetof(HvVpAssistPage, entry_reason), reason);
+    sim::CpuState live = board_.cpu.state();
+    struct Shadowed {
+        Reg reg;
+        u64 was, is;
+    };
+    std::vector<Shadowed> shadowed;
+    state_.banks.raise(live, board_.switches(), reason == EntryReason::interrupt,
+                       [&](Reg reg, u64 was, u64 is) {
+                           shadowed.push_back({reg, was, is});
+                       });
+    live[Reg::activity] = 0;  // entry un-halts the VP
+    board_.cpu.set_state(live);
+    board_.cpu.set_address_space(kVtl2);
+    board_.active_vtl = kVtl2;
+    board_.emit(EventKind::vtl_enter, Lane::hypervisor, {kVtl2, static_cast<u64>(reason)});
+    for (const Shadowed& s : shadowed) {
+        board_.emit(EventKind::shadow, Lane::hypervisor, {static_cast<u64>(s.reg), s.was, s.is});
+    }
+}
+
+void Hypervisor::vtl_return(const Exit& exit) {
+    // #UD: bad control word or input, not CPL 0 (hyperv-vtl.md 1.2).
+    const u64 control = board_.cpu.get(Reg::rax);
+    if (board_.cpu.get(Reg::rcx) != hv_call::kVtlReturn || (control & ~u64{1}) != 0 ||
+        sim::cpl(board_.cpu.state()) != 0) {
+        inject(sim::Fault{.vector = sim::Vector::ud});
+        return;
+    }
+    // RIP moves past VMCALL before the switch, so that VTL2 resumes at the stub's RET.
+    board_.cpu.retire_exit(exit.length);
+    const bool fast = (control & 1) != 0;
+    const u64 assist = layout::kAssistPage;
+    const u64 rax = board_.load<u64>(assist + offsetof(HvVpAssistPage, register_rax));
+    const u64 rcx = board_.load<u64>(assist + offsetof(HvVpAssistPage, register_rcx));
+    if (board_.load<Bytes<0x100>>(assist + offsetof(HvVpAssistPage, return_actions)) !=
+        Bytes<0x100>{}) {
+        board_.not_modelled("VTL return actions");
+        return;
+    }
+
+    sim::CpuState live = board_.cpu.state();
+    if (const auto pending = deliverable(kVtl2)) {
+        // The lower VTL executes nothing (TLFS: VTL Interrupt Management).
+        if (!fast && board_.switches().pending_on_return == PendingOnReturn::restore_then_bounce) {
+            state_.banks.write(live, kVtl2, kVtl0, Reg::rax, {rax, 0}, board_.switches());
+            state_.banks.write(live, kVtl2, kVtl0, Reg::rcx, {rcx, 0}, board_.switches());
+            board_.cpu.set_state(live);
+        }
+        board_.store(assist + offsetof(HvVpAssistPage, entry_reason), EntryReason::interrupt);
+        board_.emit(EventKind::bounce, Lane::hypervisor, {*pending});
+        return;
+    }
+    flush_register_page();
+    live = board_.cpu.state();
+    state_.banks.lower(live, board_.switches());
+    if (!fast) {
+        live[Reg::rax] = rax;
+        live[Reg::rcx] = rcx;
+    }
+    board_.emit(EventKind::vtl_return, Lane::hypervisor, {kVtl0, fast ? 1u : 0u, rax, rcx});
+    board_.cpu.set_state(live);
+    board_.cpu.set_address_space(kVtl0);
+    board_.active_vtl = kVtl0;
+}
+
+// What the VMM changed in the register page goes to VTL0; then the page is not valid until the
+// next intercept (inferred: hyperv-vtl.md 5 says that is_valid is 0 after a flush).
+void Hypervisor::flush_register_page() {
+    if (!state_.register_page_mapped) return;
+    const u64 page = layout::kRegisterPage;
+    const u32 bits = board_.load<u32>(page + offsetof(HvRegisterPage, dirty));
+    if (bits != 0) {
+        board_.emit(EventKind::regpage_flush, Lane::hypervisor, {bits});
+        if ((bits & ~(dirty::rip | dirty::flags)) != 0) {
+            board_.not_modelled("dirty bits of the register page other than rip and flags");
+            return;
+        }
+        const auto copy = board_.load<HvRegisterPage>(page);
+        sim::CpuState& vtl0 = state_.banks.saved(kVtl0);
+        if ((bits & dirty::rip) != 0) vtl0[Reg::rip] = copy.rip;
+        if ((bits & dirty::flags) != 0) vtl0[Reg::rflags] = copy.rflags | sim::flag::kAlwaysSet;
+        board_.store(page + offsetof(HvRegisterPage, dirty), u32{0});
+    }
+    board_.store(page + offsetof(HvRegisterPage, is_valid), u8{0});
+}
+
+// --- services for VTL2
+// -----------------------------------------------------------------------------
+
+void Hypervisor::hypercall(const Exit& exit) {
+    const u64 control = board_.cpu.get(Reg::rcx);
+    const u64 code = control & 0xFFFF;
+    if (code == hv_call::kVtlReturn) {
+        vtl_return(exit);
+        return;
+    }
+    u64 result = hv_status::kInvalidHypercallCode;
+    if (code == hv_call::kSetVpRegisters) {
+        const u64 repetitions = control >> 32 & 0xFFF;
+        if (repetitions != 1) {
+            board_.not_modelled("HvCallSetVpRegisters of several registers at once");
+            return;
+        }
+        const u64 status = set_vp_registers(board_.cpu.get(Reg::rdx));
+        // TLFS, hypercall result value: repetitions done in bits 32-43.
+        result = status | (status == hv_status::kSuccess ? repetitions << 32 : 0);
+    } else {
+        board_.emit(EventKind::hypercall, Lane::hypervisor, {code, 0, 0, result});
+    }
+    board_.cpu.set(Reg::rax, result);
+    board_.cpu.retire_exit(exit.length);
+}
+
+u64 Hypervisor::set_vp_registers(u64 input) {
+    const auto head = board_.load<VpRegistersInput>(input);
+    const auto assoc = board_.load<RegisterAssociation>(input + sizeof(VpRegistersInput));
+    // input_vtl: bits 0-3 the VTL, bit 4 whether it counts; else the caller's own.
+    const u8 vtl = (head.input_vtl & 0x10) != 0 ? head.input_vtl & 0xF : kVtl2;
+    u64 status = hv_status::kInvalidParameter;
+    if (vtl == kVtl0 || vtl == kVtl2) status = set_register(vtl, assoc.name, assoc.value);
+    board_.emit(EventKind::hypercall, Lane::hypervisor,
+                {hv_call::kSetVpRegisters, assoc.name, assoc.value.lo, status});
+    return status;
+}
+
+u64 Hypervisor::set_register(u8 vtl, u32 name, Vec128 value) {
+    if (name == hv_register::kRegisterPage) {
+        if (board_.switches().regpage_fill == RegpageFill::unmapped) {
+            return hv_status::kInvalidParameter;
+        }
+        const u64 page = value.lo & ~u64{0xFFF};
+        if ((value.lo & 1) == 0 || page != layout::kRegisterPage) {
+            board_.not_modelled("a register page somewhere else, or turned off");
+        }
+        state_.register_page_mapped = true;
+        return hv_status::kSuccess;
+    }
+    const auto reg = register_of_hv_name(name);
+    if (!reg) {
+        board_.not_modelled(fmt::format("HvCallSetVpRegisters of register {:#x}", name));
+        return hv_status::kInvalidParameter;
+    }
+    if (vtl == board_.active_vtl) {
+        board_.not_modelled("HvCallSetVpRegisters of the caller's own x86 registers");
+        return hv_status::kInvalidParameter;
+    }
+    sim::CpuState live = board_.cpu.state();
+    state_.banks.write(live, board_.active_vtl, vtl, *reg, value, board_.switches());
+    board_.cpu.set_state(live);
+    return hv_status::kSuccess;
+}
+
+void Hypervisor::write_msr(const Exit& exit) {
+    switch (exit.msr) {
+        case msr::kX2apicSvr:
+            break;  // on from the start; the spurious vector is never used
+        case msr::kX2apicEoi:
+            state_.apic[kVtl2].end_of_interrupt();
+            break;
+        case msr::kVpAssistPage:
+            if (exit.value != (layout::kAssistPage | 1)) {
+                board_.not_modelled("a VP assist page somewhere else, or turned off");
+            }
+            state_.assist_page_enabled = true;
+            break;
+        default:
+            board_.not_modelled(fmt::format("WRMSR {:#x} by VTL2", exit.msr));
+            return;
+    }
+    board_.emit(EventKind::msr, Lane::hypervisor, {exit.msr, 1, exit.value});
+    board_.cpu.retire_exit(exit.length);
+}
+
+}  // namespace vtlsim::model

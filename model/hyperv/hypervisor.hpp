@@ -1,0 +1,79 @@
+// The hypervisor of one VP: VTL switches, intercepts, the assist and register pages, hypercalls
+// and MSRs of VTL2, one APIC per VTL.
+#pragma once
+
+#include "model/board.hpp"
+#include "model/hyperv/apic.hpp"
+#include "model/wire/pages.hpp"
+
+namespace vtlsim::model {
+
+class Hypervisor {
+  public:
+    explicit Hypervisor(Board& board) : board_(board) {}
+
+    // An exit of the running VTL's code, at most one per instruction.
+    void on_exit(const sim::Exit& exit);
+    // The guest's processor has met a triple fault.
+    void on_guest_shutdown();
+
+    // An interrupt for a VTL. While VTL0 runs, one for VTL2 switches at once unless VTL2's CR8
+    // masks it (TLFS: VTL Interrupt Management; RFLAGS.IF does not matter).
+    void interrupt(u8 vtl, u8 vector, bool transient);
+
+    // The vector that the running VTL would take now, whatever its IF.
+    std::optional<u8> deliverable() const { return deliverable(board_.active_vtl); }
+    // Takes it: from requested to in service.
+    u8 accept();
+
+    VtlBanks& banks() { return state_.banks; }
+    const VtlBanks& banks() const { return state_.banks; }
+
+    // All that changes, as a value.
+    struct State {
+        VtlBanks banks;
+        std::array<Apic, kVtlCount> apic{};
+        bool assist_page_enabled = false;
+        bool register_page_mapped = false;
+        u64 messages = 0;
+    };
+    const State& state() const { return state_; }
+    void set_state(const State& state) { state_ = state; }
+
+  private:
+    // An exception for the running VTL's own IDT.
+    void inject(const sim::Fault& fault);
+    void guest_exit(const sim::Exit& exit);
+    void vtl2_exit(const sim::Exit& exit);
+
+    // --- intercepts (intercepts.cpp) ---
+    HvInterceptHeader header(u8 length, u8 access) const;
+    HvSegment segment(sim::Seg seg) const;
+    template <class Payload>
+    void deliver_intercept(MessageType type, const Payload& payload);
+    void fill_register_page();
+    void io_intercept(const sim::Exit& exit);
+    void cpuid_intercept(const sim::Exit& exit);
+    void msr_intercept(const sim::Exit& exit);
+    void hypercall_intercept(const sim::Exit& exit);
+    void memory_intercept(const sim::Exit& exit);
+
+    // --- VTL switches ---
+    void enter_vtl2(EntryReason reason);
+    void vtl_return(const sim::Exit& exit);
+    void flush_register_page();
+    std::optional<u8> deliverable(u8 vtl) const;
+
+    // --- services for VTL2 ---
+    void hypercall(const sim::Exit& exit);
+    u64 set_vp_registers(u64 input);
+    u64 set_register(u8 vtl, u32 name, Vec128 value);
+    void write_msr(const sim::Exit& exit);
+
+    u64 guest(sim::Reg reg) const { return board_.cpu.get(reg); }
+
+    Board& board_;
+    State state_;
+};
+
+}  // namespace vtlsim::model

@@ -1,0 +1,87 @@
+#include "model/log/event.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace vtlsim::model {
+namespace {
+
+#define ARG(name, format) \
+    ArgRow { #name, Format::format }
+// Every kind has at least one row, so that an empty list is an array too.
+#define ARGS(...) \
+    std::array { ArgRow{"", Format::hidden} __VA_OPT__(, ) __VA_ARGS__ }
+#define EVENT(id, meaning, args) constexpr auto kArgs_##id = args;
+#include "model/log/events.def"
+#undef EVENT
+
+// Names with '-' for '_'.
+template <std::size_t N>
+constexpr std::array<char, N> dashed(const char (&id)[N]) {
+    std::array<char, N> out{};
+    for (std::size_t i = 0; i < N; ++i) out[i] = id[i] == '_' ? '-' : id[i];
+    return out;
+}
+#define EVENT(id, meaning, args) constexpr auto kName_##id = dashed(#id);
+#include "model/log/events.def"
+#undef EVENT
+
+constexpr EventRow kRows[] = {
+#define EVENT(id, meaning, args)                 \
+    {EventKind::id,                              \
+     {kName_##id.data(), kName_##id.size() - 1}, \
+     meaning,                                    \
+     std::span<const ArgRow>(kArgs_##id).subspan(1)},
+#include "model/log/events.def"
+#undef EVENT
+#undef ARGS
+#undef ARG
+};
+
+constexpr std::string_view kLanes[] = {"guest", "hypervisor", "vtl2", "vmm", "device"};
+constexpr std::string_view kEndReasons[] = {
+    "none",  "guest-halted", "guest-triple-fault", "vmm-panic",    "vmm-error",   "vtl2-crash",
+    "stuck", "stopped",      "step-limit",         "memory-limit", "not-modelled"};
+constexpr std::string_view kIoAccess[] = {"in", "out"};
+constexpr std::string_view kMsrAccess[] = {"read", "write"};
+constexpr std::string_view kMemoryAccess[] = {"read", "write", "execute"};
+constexpr std::string_view kEntryReasons[] = {"reserved", "vtl-call", "interrupt", "intercept"};
+constexpr std::string_view kCommands[] = {"none", "run-vp", "get-vp-registers", "set-vp-registers",
+                                          "translate-gva"};
+
+}  // namespace
+
+std::span<const EventRow> event_rows() { return kRows; }
+const EventRow& event_row(EventKind kind) { return kRows[static_cast<std::size_t>(kind)]; }
+const EventRow* find_event(std::string_view name) {
+    const auto* row = std::find_if(std::begin(kRows), std::end(kRows),
+                                   [&](const EventRow& r) { return r.name == name; });
+    return row == std::end(kRows) ? nullptr : row;
+}
+
+std::string_view lane_name(Lane lane) { return kLanes[static_cast<std::size_t>(lane)]; }
+std::span<const std::string_view> end_reason_names() { return kEndReasons; }
+std::string_view end_reason_name(EndReason reason) {
+    return kEndReasons[static_cast<std::size_t>(reason)];
+}
+
+std::span<const std::string_view> format_words(Format format) {
+    switch (format) {
+        case Format::io_access:
+            return kIoAccess;
+        case Format::msr_access:
+            return kMsrAccess;
+        case Format::memory_access:
+            return kMemoryAccess;
+        case Format::entry_reason:
+            return kEntryReasons;
+        case Format::command:
+            return kCommands;
+        case Format::end_reason:
+            return kEndReasons;
+        default:
+            return {};
+    }
+}
+
+}  // namespace vtlsim::model

@@ -1,0 +1,41 @@
+#include "model/vmm/devices.hpp"
+
+#include <algorithm>
+
+namespace vtlsim::model {
+
+const PortScript* Devices::script(u16 port, u8 size) const {
+    for (const PortScript& s : board_.config.ports) {
+        if (s.port == port && s.size == size) return &s;
+    }
+    return nullptr;
+}
+
+u32 Devices::read(u16 port, u8 size) {
+    const u32 mask = size >= 4 ? 0xFFFFFFFF : (u32{1} << size * 8) - 1;
+    const PortScript* s = script(port, size);
+    Counts& counts = state_[port];
+    u32 value = mask;
+    if (s != nullptr && !s->reads.empty()) {
+        const std::size_t i = std::min<std::size_t>(counts.reads, s->reads.size() - 1);
+        value = s->reads[i] & mask;
+    }
+    ++counts.reads;
+    board_.emit(EventKind::device_read, Lane::device, {port, size, value, s != nullptr ? 1u : 0u});
+    return value;
+}
+
+void Devices::write(u16 port, u8 size, u32 value) {
+    Counts& counts = state_[port];
+    ++counts.writes;
+    counts.last_written = value;
+    const bool claimed = script(port, size) != nullptr;
+    board_.emit(EventKind::device_write, Lane::device, {port, size, value, claimed ? 1u : 0u});
+}
+
+Devices::Counts Devices::counts(u16 port) const {
+    const auto it = state_.find(port);
+    return it == state_.end() ? Counts{} : it->second;
+}
+
+}  // namespace vtlsim::model

@@ -1,0 +1,37 @@
+// The devices behind the VMM: ports scripted by the scenario.
+#pragma once
+
+#include <map>
+
+#include "model/board.hpp"
+
+namespace vtlsim::model {
+
+class Devices {
+  public:
+    explicit Devices(Board& board) : board_(board) {}
+
+    // A port without a device reads as all ones and ignores writes, as OpenVMM's chipset does.
+    u32 read(u16 port, u8 size);
+    void write(u16 port, u8 size, u32 value);
+
+    struct Counts {
+        u64 reads = 0;
+        u64 writes = 0;
+        u32 last_written = 0;
+    };
+    // All accesses to a port so far, with or without a device there.
+    Counts counts(u16 port) const;
+
+    using State = std::map<u16, Counts>;
+    const State& state() const { return state_; }
+    void set_state(const State& state) { state_ = state; }
+
+  private:
+    const PortScript* script(u16 port, u8 size) const;
+
+    Board& board_;
+    State state_;
+};
+
+}  // namespace vtlsim::model

@@ -1,0 +1,68 @@
+; What both VTL2 kernels have: SET of registers, hypercalls, the interrupt handler and the tables.
+
+; --- SET_VP_REGISTERS --------------------------------------------------------------------------
+; One hypercall for each association of the request, on this VP, for the target VTL. Debug
+; registers and MTRRs, which the real kernel moves by instructions, are not asked for by our VMM.
+
+set_vp_registers:
+        movzx r12d, word [abs REQUEST + req_count]
+        movzx ebx, byte [abs REQUEST + req_target_vtl]
+        mov r13d, REQUEST + 0x10
+        xor eax, eax
+.next:
+        test r12d, r12d
+        jz .done
+        mov rsi, r13
+        mov edi, HYPERCALL_INPUT + 0x10
+        mov ecx, 0x20 / 8
+        rep movsq
+        call set_one_register
+        test ax, ax
+        jnz .done
+        add r13, 0x20
+        dec r12d
+        jmp .next
+.done:
+        mov [abs REQUEST + req_status], ax
+        jmp finish
+
+; HvCallSetVpRegisters of the association at HYPERCALL_INPUT + 10h on this VP. BL: input VTL.
+; AX: status.
+set_one_register:
+        mov qword [abs HYPERCALL_INPUT + hcin_partition_id], -1 ; HV_PARTITION_ID_SELF
+        mov dword [abs HYPERCALL_INPUT + hcin_vp_index], -2     ; HV_VP_INDEX_SELF
+        mov [abs HYPERCALL_INPUT + hcin_input_vtl], bl
+        mov rcx, HVCALL_SET_VP_REGISTERS | 1 << 32              ; one repetition
+        mov edx, HYPERCALL_INPUT
+        xor r8d, r8d
+        mov eax, HYPERCALL_PAGE
+        call rax
+        ret
+
+; --- interrupts --------------------------------------------------------------------------------
+
+on_interrupt:                                   ; only acknowledges: the park loop looks for itself
+        push rax
+        push rcx
+        push rdx
+        mov ecx, MSR_X2APIC_EOI
+        xor eax, eax
+        xor edx, edx
+        wrmsr
+        pop rdx
+        pop rcx
+        pop rax
+        iretq
+
+        align 16
+gdt:    dq 0
+        dq 0x00AF9B000000FFFF                   ; 08h: 64-bit code, CPL 0
+        dq 0x00CF93000000FFFF                   ; 10h: data
+gdt_end:
+
+; All vectors from 20h up reach on_interrupt; an exception has no gate and ends in a triple fault,
+; which is this kernel's panic.
+        align 16
+idt:    times 32 * 16 db 0
+        times 224 dq (on_interrupt & 0xFFFF) | 0x08 << 16 | 0x8E00 << 32 | (on_interrupt >> 16 & 0xFFFF) << 48, on_interrupt >> 32
+idt_end:
