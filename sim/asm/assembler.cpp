@@ -10,7 +10,7 @@
 namespace vtlsim::sim {
 namespace {
 
-std::vector<AsmError> merge(const Diagnostics& a, const Diagnostics& b) {
+std::vector<AsmError> merge(const assembly::Diagnostics& a, const assembly::Diagnostics& b) {
     std::vector<AsmError> errors = a.errors();
     errors.insert(errors.end(), b.errors().begin(), b.errors().end());
     std::stable_sort(errors.begin(), errors.end(), [](const AsmError& x, const AsmError& y) {
@@ -30,10 +30,10 @@ const AsmSymbol* AsmResult::find(std::string_view name) const {
 }
 
 AsmResult assemble(std::string_view text, const AsmOptions& options) {
-    Diagnostics parse_errors;
-    const Program program = parse_program(text, options, parse_errors);
-    Diagnostics layout_errors;
-    LayoutResult layout = lay_out(program, options, layout_errors);
+    assembly::Diagnostics parse_errors;
+    const assembly::Program program = assembly::parse_program(text, options, parse_errors);
+    assembly::Diagnostics layout_errors;
+    assembly::LayoutResult layout = assembly::lay_out(program, options, layout_errors);
 
     AsmResult result;
     result.origin = layout.origin;
@@ -43,8 +43,8 @@ AsmResult assemble(std::string_view text, const AsmOptions& options) {
         result.lines = std::move(layout.lines);
     }
     for (std::size_t id = 0; id < program.symbols.size(); ++id) {
-        const Symbol& symbol = program.symbols[id];
-        if (symbol.statement == kNoSymbol) continue;
+        const assembly::Symbol& symbol = program.symbols[id];
+        if (symbol.statement == assembly::kNoSymbol) continue;
         result.symbols.push_back(
             {symbol.name, layout.symbol_values[id], symbol.line, symbol.is_label});
     }

@@ -2,7 +2,7 @@
 
 #include "sim/asm/encode.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 u64 low_bits(u64 value, unsigned bits) {
@@ -89,4 +89,4 @@ bool decodes_to(const ZydisEncoderRequest& request, std::span<const u8> bytes,
     return true;
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -8,7 +8,7 @@
 
 #include "sim/asm/assembler.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 class Diagnostics {
   public:
@@ -46,4 +46,4 @@ inline std::string hex(u64 value) {
     return "0x" + text;
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 i64 sign_extend(u64 value, unsigned bits) {
@@ -152,4 +152,4 @@ Encoded encode_instruction(const Instruction& instruction, u32 column, AsmMode m
     return failed(where, message);
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

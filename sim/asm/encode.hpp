@@ -13,7 +13,7 @@
 #include "sim/asm/statement.hpp"
 #include "sim/types.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 // An operand whose expressions have values.
 struct ResolvedOperand {
@@ -112,4 +112,4 @@ std::pair<u32, std::string> explain_failure(const EncodeContext& context,
 bool decodes_to(const ZydisEncoderRequest& request, std::span<const u8> bytes,
                 unsigned immediate_bits);
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

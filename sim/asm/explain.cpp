@@ -2,7 +2,7 @@
 
 #include "sim/asm/encode.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 using Message = std::pair<u32, std::string>;
@@ -74,10 +74,12 @@ class Explanation {
     bool works_without_sizes() const {
         if (context_.instruction.operand_bits == 0 && context_.instruction.address_bits == 0)
             return false;
-        ZydisEncoderRequest request = request_;
-        request.operand_size_hint = ZYDIS_OPERAND_SIZE_HINT_NONE;
-        request.address_size_hint = ZYDIS_ADDRESS_SIZE_HINT_NONE;
-        return works(request, written_);
+        Instruction plain = context_.instruction;
+        plain.operand_bits = 0;
+        plain.address_bits = 0;
+        const EncodeContext other{plain, context_.column, context_.mode, context_.address,
+                                  context_.operands};
+        return works(make_request(other), written_);
     }
 
     bool works_in(AsmMode mode) const {
@@ -155,4 +157,4 @@ std::pair<u32, std::string> explain_failure(const EncodeContext& context,
     return Explanation(context, request).run(status);
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -4,7 +4,7 @@
 
 #include "sim/asm/names.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 // Deeper nesting than this is refused, so that the parser's recursion is bounded.
@@ -304,4 +304,4 @@ std::optional<Value> evaluate(const Expression& expression, EvaluationScope& sco
     return stack.back();
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -12,7 +12,7 @@
 #include "sim/asm/lexer.hpp"
 #include "sim/types.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 enum class ExprOp : u8 {
     number,
@@ -114,4 +114,4 @@ class EvaluationScope {
 
 std::optional<Value> evaluate(const Expression& expression, EvaluationScope& scope);
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -3,7 +3,7 @@
 
 #include "sim/asm/encode.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 ZydisEncoderOperand reg_operand(ZydisRegister reg) {
@@ -179,4 +179,4 @@ std::vector<EncoderOperands> operand_forms(ZydisMnemonic mnemonic, AsmMode mode,
     return Forms(mnemonic, mode, written).list();
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

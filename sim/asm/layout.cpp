@@ -8,7 +8,7 @@
 #include "sim/asm/encode.hpp"
 #include "sim/nearest.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 // After this many passes every jump that still has a choice becomes long; a program whose
@@ -382,4 +382,4 @@ LayoutResult lay_out(const Program& program, const AsmOptions& options, Diagnost
     return Layout(program, options, errors).run();
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

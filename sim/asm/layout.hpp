@@ -5,7 +5,7 @@
 #include "sim/asm/diagnostics.hpp"
 #include "sim/asm/statement.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 struct LayoutResult {
     u64 origin = 0;
@@ -18,4 +18,4 @@ struct LayoutResult {
 // grow, so this ends.
 LayoutResult lay_out(const Program& program, const AsmOptions& options, Diagnostics& errors);
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

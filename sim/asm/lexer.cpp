@@ -6,7 +6,7 @@
 #include <cstring>
 #include <optional>
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -217,4 +217,4 @@ std::string to_lower(std::string_view text) {
     return lower;
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

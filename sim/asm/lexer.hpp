@@ -8,7 +8,7 @@
 #include "sim/asm/diagnostics.hpp"
 #include "sim/types.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 enum class TokenKind : u8 { end, identifier, number, real, string, punctuation };
 
@@ -35,4 +35,4 @@ bool tokenize(std::string_view line, u32 line_number, std::vector<Token>& tokens
 // ASCII lower case; mnemonics, registers and directives are looked up in it.
 std::string to_lower(std::string_view text);
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

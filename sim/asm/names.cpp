@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 using Alias = std::pair<std::string_view, std::string_view>;
@@ -244,4 +244,4 @@ ZydisInstructionAttributes segment_attribute(ZydisRegister segment) {
     return find_prefix(ZydisRegisterGetString(segment));
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

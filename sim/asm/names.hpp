@@ -10,7 +10,7 @@
 #include "sim/asm/assembler.hpp"
 #include "sim/types.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 // What a mnemonic in the text asks for beyond Zydis' mnemonic.
 struct MnemonicName {
@@ -43,4 +43,4 @@ ZydisInstructionAttributes find_prefix(std::string_view name);
 // The override flag of a segment register.
 ZydisInstructionAttributes segment_attribute(ZydisRegister segment);
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -5,7 +5,7 @@
 
 #include "sim/asm/names.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 struct SizeKeyword {
@@ -174,4 +174,4 @@ std::optional<Operand> parse_operand(TokenCursor& cursor, SymbolNames& names,
     return OperandParser(cursor, names, default_address, errors).run();
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

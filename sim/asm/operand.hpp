@@ -8,7 +8,7 @@
 #include "sim/asm/expression.hpp"
 #include "sim/types.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 enum class OperandKind : u8 { reg, immediate, memory, far_pointer };
 enum class BranchDistance : u8 { unspecified, short_, near_, far_ };
@@ -35,4 +35,4 @@ struct Operand {
 std::optional<Operand> parse_operand(TokenCursor& cursor, SymbolNames& names,
                                      AddressKind default_address, Diagnostics& errors);
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

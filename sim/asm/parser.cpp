@@ -7,7 +7,7 @@
 #include "sim/asm/statement.hpp"
 #include "sim/nearest.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 constexpr std::size_t kMaxOperands = ZYDIS_ENCODER_MAX_OPERANDS;
@@ -380,4 +380,4 @@ Program parse_program(std::string_view text, const AsmOptions& options, Diagnost
     return ProgramParser(options, errors).run(text);
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -2,7 +2,7 @@
 
 #include "sim/asm/encode.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 constexpr std::array<ZydisMachineMode, 3> kMachineModes{
@@ -197,4 +197,4 @@ EncoderOperands make_operands(const EncodeContext& context) {
     return list;
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -2,7 +2,7 @@
 
 #include "sim/asm/encode.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 bool is_vector(ZydisRegister reg) {
@@ -145,4 +145,4 @@ std::optional<ResolvedOperand> resolve_operand(const Operand& operand, AsmMode m
     return to;
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -3,7 +3,7 @@
 
 #include "sim/asm/encode.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 std::optional<InstructionBytes> encode(const ZydisEncoderRequest& request) {
@@ -78,4 +78,4 @@ std::optional<InstructionBytes> run_encoder(ZydisEncoderRequest request) {
     return bytes;
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

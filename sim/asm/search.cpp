@@ -2,7 +2,7 @@
 
 #include "sim/asm/encode.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 namespace {
 
 // Every size a memory operand can have that the author may leave out.
@@ -169,4 +169,4 @@ SearchResult search_encoding(const ZydisEncoderRequest& request, const EncoderOp
     return result;
 }
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly

@@ -11,7 +11,7 @@
 #include "sim/asm/operand.hpp"
 #include "sim/types.hpp"
 
-namespace vtlsim::sim {
+namespace vtlsim::sim::assembly {
 
 struct Instruction {
     MnemonicName name;
@@ -73,4 +73,4 @@ struct Program {
 // Reads the whole text; a line with an error is reported and left out, except for its label.
 Program parse_program(std::string_view text, const AsmOptions& options, Diagnostics& errors);
 
-}  // namespace vtlsim::sim
+}  // namespace vtlsim::sim::assembly
