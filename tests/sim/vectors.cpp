@@ -184,7 +184,7 @@ class Recorder : public Observer {
 // A machine with the case's code and data, and how it is made to run.
 class Bench {
   public:
-    explicit Bench(const VectorCase& c) : c_(c), cpu_(machine_.add_cpu()) {
+    explicit Bench(const VectorCase& c) : cpu_(machine_.add_cpu()) {
         cpu_.set_deliver_faults(false);
         // NOPs around the instruction, so that it is in the middle of a block.
         put(kVectorCode - 1, {0x90});
@@ -214,7 +214,6 @@ class Bench {
     }
     void put(u64 address, const std::vector<u8>& bytes) { require(machine_.write(address, bytes)); }
 
-    const VectorCase& c_;
     Machine machine_;
     Cpu& cpu_;
     Memory start_;
