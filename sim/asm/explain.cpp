@@ -51,7 +51,10 @@ class Explanation {
         if (works_without_sizes())
             return {context_.column, name + " cannot be given this operand or address size"};
         for (std::size_t i = 0; i < context_.operands.size(); ++i) {
-            if (auto message = explain_operand(i)) return std::move(*message);
+            if (auto message = explain_value(i)) return std::move(*message);
+        }
+        for (std::size_t i = 0; i < context_.operands.size(); ++i) {
+            if (auto message = explain_size(i)) return std::move(*message);
         }
         for (const AsmMode mode : {AsmMode::bits16, AsmMode::bits32, AsmMode::bits64}) {
             if (works_in(mode)) return {context_.column, wrong_mode()};
@@ -90,7 +93,7 @@ class Explanation {
                    .status != SearchStatus::no_form;
     }
 
-    std::optional<Message> explain_operand(std::size_t i) const {
+    std::optional<Message> explain_value(std::size_t i) const {
         const ResolvedOperand& operand = context_.operands[i];
         EncoderOperands changed = written_;
         switch (operand.kind) {
@@ -112,16 +115,21 @@ class Explanation {
                     return Message{operand.column,
                                    "address " + hex(operand.value) +
                                        " does not fit in a signed 32-bit displacement"};
-                changed[i].mem.displacement = written_[i].mem.displacement;
-                changed[i].mem.size = 0;
-                if (operand.size != 0 && works(request_, changed))
-                    return Message{operand.column, context_.instruction.text + " cannot have " +
-                                                       describe(operand) + " here"};
                 break;
             default:
                 break;
         }
         return std::nullopt;
+    }
+
+    std::optional<Message> explain_size(std::size_t i) const {
+        const ResolvedOperand& operand = context_.operands[i];
+        if (operand.kind != OperandKind::memory || operand.size == 0) return std::nullopt;
+        EncoderOperands changed = written_;
+        changed[i].mem.size = 0;
+        if (!works(request_, changed)) return std::nullopt;
+        return Message{operand.column,
+                       context_.instruction.text + " cannot have " + describe(operand) + " here"};
     }
 
     std::string wrong_mode() const {

@@ -112,6 +112,7 @@ const std::vector<BadText> kBadTexts = {
     {"movups xmm0, qword [rdi]", "1:14: movups cannot have qword memory here"},
     {"mov byte rax, 5", "1:5: rax does not have 8 bits"},
     {"mov al, 0x1ff", "1:9: number 0x1ff does not fit in mov with these operands"},
+    {"mov byte [rdi], 0x1000", "1:17: number 0x1000 does not fit in mov with these operands"},
     {"add rax, 0x80000000", "1:10: number 0x80000000 does not fit in add with these operands"},
     {"push 0xffffffff", "1:6: number 0xffffffff does not fit in push with these operands"},
     {"int 256", "1:5: number 0x100 does not fit in int with these operands"},
