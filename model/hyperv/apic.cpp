@@ -6,7 +6,7 @@ namespace vtlsim::model {
 
 std::optional<u8> Apic::highest(const Bits& bits) {
     for (std::size_t i = bits.size(); i-- > 0;) {
-        if (bits[i] != 0) return static_cast<u8>(i * 64 + 63 - std::countl_zero(bits[i]));
+        if (bits[i] != 0) return static_cast<u8>(i * 64 + std::bit_width(bits[i]) - 1);
     }
     return std::nullopt;
 }
