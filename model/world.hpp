@@ -44,6 +44,10 @@ class World {
     std::shared_ptr<const Snapshot> snapshot();
     void restore(const Snapshot& snapshot);
 
+    // Pinned event i of the config: whether it has happened, and how often its instruction started.
+    bool event_happened(std::size_t i) const { return pins_[i].fired; }
+    u64 times_started(std::size_t i) const { return pins_[i].started; }
+
     // The labels of the VTL2 kernel's text.
     const sim::AsmResult& vtl2_kernel() const { return kernel_; }
 
@@ -56,17 +60,18 @@ class World {
     void load_images();
     void init_registers();
 
+    // For each pinned event: how often its instruction has started, and whether it has happened.
+    struct Pin {
+        u64 started = 0;
+        bool fired = false;
+    };
+
     Board board_;
     Hypervisor hypervisor_;
     Devices devices_;
     Vmm vmm_;
     sim::AsmResult kernel_;
     std::unique_ptr<Watcher> watcher_;
-    // For each pinned event: how often its instruction has started, and whether it has happened.
-    struct Pin {
-        u64 started = 0;
-        bool fired = false;
-    };
     std::vector<Pin> pins_;
 };
 

@@ -1,0 +1,33 @@
+// One function per verb; each returns the exit status.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace vtlsim::cli {
+
+struct RunOptions {
+    std::vector<std::string> paths;
+    std::string format = "text";
+};
+int run_verb(const RunOptions& options);
+
+struct CheckOptions {
+    std::vector<std::string> paths;
+};
+int check_verb(const CheckOptions& options);
+
+struct TraceOptions {
+    std::string file;
+    std::string variant;
+    std::vector<std::string> hide;
+    std::string output;  // empty: standard output
+};
+int trace_verb(const TraceOptions& options);
+
+struct ListOptions {
+    std::string what;
+};
+int list_verb(const ListOptions& options);
+
+}  // namespace vtlsim::cli
