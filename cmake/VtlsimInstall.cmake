@@ -10,9 +10,7 @@ install(TARGETS vtlsim_sim vtlsim_model vtlsim_runner
     EXPORT vtlsimTargets
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     FILE_SET HEADERS DESTINATION "${header_dir}")
-if(TARGET vtlsim)  # TEMPORARY: until cli/ has a source
-    install(TARGETS vtlsim RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-endif()
+install(TARGETS vtlsim RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(DIRECTORY "${VTLSIM_GENERATED_DIR}/" DESTINATION "${header_dir}"
     FILES_MATCHING PATTERN "*.hpp")
 install(DIRECTORY scenarios/ DESTINATION "${CMAKE_INSTALL_DATADIR}/vtlsim/scenarios")

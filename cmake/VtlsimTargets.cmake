@@ -20,10 +20,6 @@ function(vtlsim_add_layer name)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS "*.cpp")
     file(GLOB_RECURSE headers CONFIGURE_DEPENDS "*.hpp" "*.def")
 
-    if(NOT sources)  # TEMPORARY: until the layer has a source
-        set(sources "${VTLSIM_GENERATED_DIR}/empty_${name}.cpp")
-        file(TOUCH "${sources}")
-    endif()
     add_library(${target} STATIC ${sources})
     add_library(vtlsim::${name} ALIAS ${target})
     set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})

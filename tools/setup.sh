@@ -11,7 +11,7 @@ case $purpose in
     build) ;;
     test)
         required+=(catch2)
-        optional+=(clang-14 clang-format-14)
+        optional+=(clang-14 clang-format-14 nasm)
         ;;
     bench) required+=(libbenchmark-dev) ;;
     *)
@@ -25,7 +25,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 This is not a Debian machine, so nothing is installed for you. vtlsim needs:
   CMake 3.25, Ninja, a C++20 compiler (g++ 12 or clang++ 14 and newer),
   Zydis 4.0 with Zycore, fmt 9.1, nlohmann-json 3.11, CLI11 2.1, valijson 1.0, xxHash 0.8,
-  and for the tests Catch2 2.13 or 3, clang++-14 and clang-format-14.
+  and for the tests Catch2 2.13 or 3, clang++-14, clang-format-14 and nasm.
 EOF
     exit 0
 fi

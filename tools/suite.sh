@@ -108,10 +108,6 @@ test_preset() {
     fi
     run_unit_tests "$build unit tests" "$build/vtlsim_tests" "$build/unit.log"
     run_script_tests "$build"
-    if [[ ! -x $build/vtlsim ]]; then  # TEMPORARY: until cli/ has a source
-        skip "$build scenarios: no program yet"
-        return
-    fi
     run_scenarios "$build scenarios" "$build" "$json"
     compare_results "$preset"
 }

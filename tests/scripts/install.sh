@@ -22,11 +22,9 @@ version=$("$dir/build/consumer")
     echo "the library says version '$version'"
     exit 1
 }
-if [[ -x $build/vtlsim ]]; then  # TEMPORARY: until cli/ has a source
-    printed=$("$dir/usr/bin/vtlsim" --version)
-    [[ $printed == *"$version"* ]] || {
-        echo "vtlsim --version prints '$printed', not $version"
-        exit 1
-    }
-    [[ -d $dir/usr/share/vtlsim/scenarios ]]
-fi
+printed=$("$dir/usr/bin/vtlsim" --version)
+[[ $printed == *"$version"* ]] || {
+    echo "vtlsim --version prints '$printed', not $version"
+    exit 1
+}
+"$dir/usr/bin/vtlsim" run "$dir/usr/share/vtlsim/scenarios" >/dev/null
