@@ -52,8 +52,9 @@ const WireField* find_field(std::span<const WireField> fields, std::string_view 
     return f == fields.end() ? nullptr : &*f;
 }
 
-// Where a path leads from a structure: the byte offset and the field. Members that are structures
-// are entered by name; the FXSAVE area of a context and the header of a payload also without.
+// Where a path leads from a structure: the byte offset and the field, which is never a structure
+// itself. Members that are structures are entered by name; the FXSAVE area of a context and the
+// header of a payload also without.
 struct Target {
     u64 offset;
     const WireField* field;
@@ -61,7 +62,7 @@ struct Target {
 std::optional<Target> follow(std::span<const WireField> fields, std::string_view path) {
     const auto [first, rest] = split(path);
     if (const WireField* f = find_field(fields, first)) {
-        if (rest.empty()) return Target{f->offset, f};
+        if (rest.empty() && f->nested.empty()) return Target{f->offset, f};
         if (auto inner = follow(f->nested, rest)) {
             return Target{f->offset + inner->offset, inner->field};
         }
@@ -158,7 +159,8 @@ bool known_path(std::string_view path, std::string& why) {
     if (place == nullptr) {
         std::vector<std::string> names{"vtl0", "vtl2", "port", "vmm.exits", "hypervisor.messages"};
         for (const Place& p : kPlaces) names.emplace_back(p.name);
-        why = fmt::format("unknown name \"{}\"{}", path, nearest(first, names));
+        const bool counter = first == "vmm" || first == "hypervisor";
+        why = fmt::format("unknown name \"{}\"{}", path, nearest(counter ? path : first, names));
         return false;
     }
     std::vector<std::string> names = all_names(place->fields, false);
@@ -175,13 +177,11 @@ bool known_path(std::string_view path, std::string& why) {
             for (std::string& n : all_names(payload_fields(type), false))
                 names.push_back(std::move(n));
         }
-    } else if (const auto target = follow(place->fields, rest);
-               target && target->field->size <= 16) {
+    } else if (follow(place->fields, rest)) {
         return true;
     }
-    why = fmt::format("{} has no field \"{}\"{}", message ? "no message" : place->name, inner,
-                      nearest(inner, names));
-    if (message) why = fmt::format("no message has a field \"{}\"{}", inner, nearest(inner, names));
+    why = message ? "no message has a" : fmt::format("{} has no", place->name);
+    why += fmt::format(" field \"{}\"{}", inner, nearest(inner, names));
     return false;
 }
 
@@ -199,7 +199,8 @@ std::optional<Vec128> World::value(std::string_view path) const {
         const Devices::Counts counts = devices_.counts(*port);
         if (counter == "reads") return Vec128{counts.reads, 0};
         if (counter == "writes") return Vec128{counts.writes, 0};
-        return Vec128{counts.last_written, 0};
+        if (counter == "last_written") return Vec128{counts.last_written, 0};
+        return std::nullopt;
     }
     if (path == "vmm.exits") return Vec128{vmm_.state().exits, 0};
     if (path == "hypervisor.messages") return Vec128{hypervisor_.state().messages, 0};
@@ -217,10 +218,7 @@ std::optional<Vec128> World::value(std::string_view path) const {
     } else {
         target = follow(place->fields, rest);
     }
-    if (!target || target->field->size > sizeof(Vec128)) {
-        // Byte arrays give their first bytes: cpu_status is the first VP's.
-        if (!target || !target->field->nested.empty()) return std::nullopt;
-    }
+    if (!target) return std::nullopt;
     Vec128 value{};
     // Arrays of bytes (cpu_status, request_data) give their first byte: this VP's.
     const std::size_t size = target->field->size > sizeof(Vec128) ? 1 : target->field->size;

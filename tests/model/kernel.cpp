@@ -1,0 +1,342 @@
+// The VTL2 kernels' text and code, the switches, the event table, the log's hash.
+#include <set>
+
+#include "model/hyperv/names.hpp"
+#include "model/log/event_log.hpp"
+#include "model/vtl2/layout.hpp"
+#include "model/vtl2/vtl2_kernel.hpp"
+#include "tests/catch.hpp"
+
+namespace vtlsim::tests {
+
+using namespace model;
+
+// --- VTL2 kernels --------------------------------------------------------------------------------
+
+namespace {
+
+// Every combination of all switches.
+template <class Check>
+void for_all_switches(Check check) {
+    const auto rows = switch_rows();
+    std::vector<u8> at(rows.size(), 0);
+    for (;;) {
+        Switches s;
+        for (std::size_t i = 0; i < rows.size(); ++i) rows[i].set(s, at[i]);
+        check(s);
+        std::size_t i = 0;
+        while (i < rows.size() && ++at[i] == rows[i].values.size()) at[i++] = 0;
+        if (i == rows.size()) return;
+    }
+}
+
+std::size_t count(std::string_view text, std::string_view part) {
+    std::size_t n = 0;
+    for (auto at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1)) ++n;
+    return n;
+}
+
+}  // namespace
+
+TEST_CASE("kernel: every combination of switches assembles", "[model]") {
+    std::set<std::string> texts;
+    std::size_t combinations = 0;
+    for_all_switches([&](const Switches& s) {
+        ++combinations;
+        std::string text = vtl2_kernel_text(s);
+        if (!texts.insert(text).second) return;
+        const sim::AsmResult kernel = assemble_vtl2_kernel(s);
+        for (const sim::AsmError& e : kernel.errors) {
+            FAIL_CHECK("line " << e.line << ": " << e.message << " in\n" << text);
+        }
+        REQUIRE(kernel.ok());
+        CHECK(kernel.origin == layout::kVtl2Code);
+        CHECK(kernel.bytes.size() < layout::kHypercallPage - layout::kVtl2Code);
+        CHECK(kernel.origin + kernel.bytes.size() < layout::kVtl2StackTop - 0x8000);
+        for (const char* label : {"ap_start", "gdt", "gdt_end", "idt", "idt_end"}) {
+            CHECK(kernel.find(label) != nullptr);
+        }
+        // The table of gates is complete.
+        CHECK(kernel.find("idt_end")->value - kernel.find("idt")->value == 256 * 16);
+        CHECK(kernel.find("gdt_end")->value - kernel.find("gdt")->value == 3 * 8);
+        CHECK(count(text, "\n;@") == 0);
+    });
+    CHECK(combinations == 3 * 2 * 2 * 2 * 2 * 2 * 4 * 2 * 5 * 2);
+    // Sidecar: with or without FXRSTOR, times no sync, sync, sync of all. The driver: one.
+    CHECK(texts.size() == 2 * 3 + 1);
+}
+
+TEST_CASE("kernel: the switches choose the lines of run_vp_once", "[model]") {
+    for_all_switches([](const Switches& s) {
+        const std::string text = vtl2_kernel_text(s);
+        const bool sidecar = s.vp_runner == VpRunner::sidecar;
+        const bool head = s.fx_cr2_restore == FxCr2Restore::head || !sidecar;
+        CHECK(count(text, "\n        fxrstor ") == (head ? 1 : 0));
+        CHECK(count(text, "\n        mov cr2, ") == (head ? 1 : 0));
+        CHECK(count(text, "\n        fxsave ") == 1);
+        const bool all = s.vmm_fix == VmmFix::V1_all_gps;
+        const bool v1 = all || s.vmm_fix == VmmFix::V1 || s.vmm_fix == VmmFix::V1V2;
+        CHECK(count(text, "call sync_from_register_page") == (v1 && sidecar ? 1 : 0));
+        CHECK(count(text, "\nsync_from_register_page:") == (v1 && sidecar ? 1 : 0));
+        CHECK(count(text, "cmp ecx, 4 ") == (v1 && !all && sidecar ? 1 : 0));
+        CHECK((count(text, "[abs HCL_RUN") != 0) == !sidecar);
+    });
+}
+
+TEST_CASE("kernel: a switch that the text does not name leaves the code alone", "[model]") {
+    const std::set<std::string_view> named{"vp_runner", "fx_cr2_restore", "vmm_fix"};
+    const std::vector<u8> plain = assemble_vtl2_kernel({}).bytes;
+    for (const SwitchRow& row : switch_rows()) {
+        for (u8 i = 1; i < row.values.size(); ++i) {
+            Switches s;
+            row.set(s, i);
+            CAPTURE(row.name, row.values[i].name);
+            const bool same_text =
+                named.count(row.name) == 0 || (row.name == "vmm_fix" && row.values[i].name == "V2");
+            CHECK((assemble_vtl2_kernel(s).bytes == plain) == same_text);
+        }
+    }
+}
+
+TEST_CASE("kernel: the hypercall page's stubs", "[model]") {
+    const std::vector<u8> page = hypercall_page();
+    const auto at = [&](std::size_t offset, std::size_t size) {
+        REQUIRE(page.size() >= offset + size);
+        const auto first = page.begin() + static_cast<std::ptrdiff_t>(offset);
+        return std::vector<u8>(first, first + static_cast<std::ptrdiff_t>(size));
+    };
+    CHECK(at(0, 4) == std::vector<u8>{0x0F, 0x01, 0xC1, 0xC3});  // vmcall; ret
+    // mov rax, rcx (either encoding); mov ecx, 12h; vmcall; ret
+    CHECK(layout::kVtlReturnOffset == 0x10);
+    const std::vector<u8> mov = at(0x10, 3);
+    const bool known =
+        mov == std::vector<u8>{0x48, 0x89, 0xC8} || mov == std::vector<u8>{0x48, 0x8B, 0xC1};
+    CHECK(known);
+    CHECK(at(0x13, 9) == std::vector<u8>{0xB9, 0x12, 0x00, 0x00, 0x00, 0x0F, 0x01, 0xC1, 0xC3});
+    CHECK(page.size() == 0x1C);
+}
+
+TEST_CASE("kernel: the symbols of wire fields are their offsets", "[model]") {
+    std::set<std::string> names;
+    for (const auto& [name, value] : vtl2_symbols()) CHECK(names.insert(name).second);
+    const auto symbol = [](std::string_view name) {
+        for (const auto& [n, value] : vtl2_symbols()) {
+            if (n == name) return value;
+        }
+        FAIL("no symbol " << name);
+        return u64{0};
+    };
+    CHECK(symbol("ctx_rbx") == 0x18);
+    CHECK(symbol("ctx_cr2") == 0x20);
+    CHECK(symbol("ctx_fx") == 0x80);
+    CHECK(symbol("assist_register_rax") == 0x10);
+    CHECK(symbol("assist_entry_reason") == 0x8);
+    CHECK(symbol("cmd_cpu_context") == 0x10);
+    CHECK(symbol("cmd_intercept_message") == 0x410);
+    CHECK(symbol("page_rax") == 0x8);
+    CHECK(symbol("page_xmm0") == 0xA0);
+    CHECK(symbol("MSR_VP_ASSIST_PAGE") == 0x40000073);
+    CHECK(symbol("HV_REGISTER_REG_PAGE") == 0x9001C);
+    CHECK(symbol("HVCALL_SET_VP_REGISTERS") == 0x51);
+}
+
+TEST_CASE("kernel: hypervisor register names", "[model]") {
+    using sim::Reg;
+    const std::pair<u32, Reg> kNames[] = {
+        {0x20000, Reg::rax},  {0x20001, Reg::rcx},   {0x20002, Reg::rdx}, {0x20003, Reg::rbx},
+        {0x20004, Reg::rsp},  {0x20005, Reg::rbp},   {0x20006, Reg::rsi}, {0x20007, Reg::rdi},
+        {0x20008, Reg::r8},   {0x2000F, Reg::r15},   {0x20010, Reg::rip}, {0x20011, Reg::rflags},
+        {0x30000, Reg::xmm0}, {0x3000F, Reg::xmm15}, {0x40000, Reg::cr0}, {0x40001, Reg::cr2},
+        {0x40002, Reg::cr3},  {0x40003, Reg::cr4},   {0x40004, Reg::cr8}, {0x40005, Reg::xcr0},
+        {0x50000, Reg::dr0},  {0x50003, Reg::dr3},   {0x50004, Reg::dr6}, {0x50005, Reg::dr7},
+        {0x80001, Reg::efer}};
+    for (const auto& [name, reg] : kNames) {
+        CAPTURE(name);
+        CHECK(register_of_hv_name(name) == reg);
+    }
+    for (u32 name : {0u, 0x1FFFFu, 0x20012u, 0x30010u, 0x40006u, 0x50006u, 0x80000u, 0x9001Cu}) {
+        CHECK_FALSE(register_of_hv_name(name));
+    }
+}
+
+// --- switches ------------------------------------------------------------------------------------
+
+TEST_CASE("switches: names are unique, defaults come first, values round-trip", "[model]") {
+    std::set<std::string_view> names;
+    for (const SwitchRow& row : switch_rows()) {
+        CAPTURE(row.name);
+        CHECK(names.insert(row.name).second);
+        CHECK(find_switch(row.name) == &row);
+        CHECK_FALSE(row.meaning.empty());
+        CHECK_FALSE(row.source.empty());
+        CHECK(row.values.size() >= 2);
+        CHECK(row.get(Switches{}) == 0);
+        std::set<std::string_view> values;
+        for (u8 i = 0; i < row.values.size(); ++i) {
+            CHECK(values.insert(row.values[i].name).second);
+            CHECK_FALSE(row.values[i].meaning.empty());
+            CHECK(find_value(row, row.values[i].name) == i);
+            Switches s;
+            row.set(s, i);
+            CHECK(row.get(s) == i);
+            // No other switch has moved.
+            row.set(s, 0);
+            CHECK(s == Switches{});
+        }
+        CHECK_FALSE(find_value(row, ""));
+        CHECK_FALSE(find_value(row, "no_such_value"));
+    }
+    CHECK(find_switch("no_such_switch") == nullptr);
+    CHECK(find_switch("") == nullptr);
+}
+
+TEST_CASE("switches: the defaults of the reference", "[model]") {
+    const std::pair<std::string_view, std::string_view> kDefaults[] = {
+        {"gpr_model", "shared"},    {"cr2_model", "shared"},
+        {"dr6_shared", "no"},       {"vp_runner", "sidecar"},
+        {"fx_cr2_restore", "head"}, {"pending_on_return", "restore_then_bounce"},
+        {"regpage_fill", "all16"},  {"set_rip_path", "ap_command"},
+        {"vmm_fix", "V0"},          {"emulate_io_width", "openvmm"},
+    };
+    CHECK(switch_rows().size() == std::size(kDefaults));
+    for (const auto& [name, value] : kDefaults) {
+        CAPTURE(name);
+        const SwitchRow* row = find_switch(name);
+        REQUIRE(row != nullptr);
+        CHECK(row->values.front().name == value);
+    }
+}
+
+// --- events --------------------------------------------------------------------------------------
+
+TEST_CASE("events: row i is kind i, names are unique, at most six arguments", "[model]") {
+    std::set<std::string_view> names;
+    std::size_t i = 0;
+    for (const EventRow& row : event_rows()) {
+        CAPTURE(row.name);
+        CHECK(static_cast<std::size_t>(row.kind) == i++);
+        CHECK(&event_row(row.kind) == &row);
+        CHECK(find_event(row.name) == &row);
+        CHECK(names.insert(row.name).second);
+        CHECK(row.name.find('_') == std::string_view::npos);
+        CHECK_FALSE(row.meaning.empty());
+        CHECK(row.args.size() <= Event::kMaxArgs);
+        std::set<std::string_view> args;
+        for (const ArgRow& arg : row.args) {
+            CHECK_FALSE(arg.name.empty());
+            CHECK(args.insert(arg.name).second);
+        }
+    }
+    CHECK(find_event("vtl-enter") == &event_row(EventKind::vtl_enter));
+    CHECK(find_event("vtl_enter") == nullptr);
+    CHECK(find_event("") == nullptr);
+}
+
+TEST_CASE("events: the words of lanes, ends and formats", "[model]") {
+    CHECK(lane_name(Lane::guest) == "guest");
+    CHECK(lane_name(Lane::device) == "device");
+    CHECK(end_reason_name(EndReason::none) == "none");
+    CHECK(end_reason_name(EndReason::guest_halted) == "guest-halted");
+    CHECK(end_reason_name(EndReason::vmm_panic) == "vmm-panic");
+    CHECK(end_reason_name(EndReason::stopped) == "stopped");
+    CHECK(end_reason_name(EndReason::step_limit) == "step-limit");
+    CHECK(end_reason_name(EndReason::not_modelled) == "not-modelled");
+    CHECK(end_reason_names().size() == static_cast<std::size_t>(EndReason::not_modelled) + 1);
+    CHECK(format_words(Format::io_access)[1] == "out");
+    CHECK(format_words(Format::msr_access)[1] == "write");
+    CHECK(format_words(Format::memory_access)[2] == "execute");
+    CHECK(format_words(Format::entry_reason)[2] == "interrupt");
+    CHECK(format_words(Format::entry_reason)[3] == "intercept");
+    CHECK(format_words(Format::command)[1] == "run-vp");
+    CHECK(format_words(Format::command)[3] == "set-vp-registers");
+    CHECK(format_words(Format::hex).empty());
+}
+
+// --- the log's hash ------------------------------------------------------------------------------
+
+namespace {
+
+Event sample() {
+    return {.step = 7,
+            .kind = EventKind::exit_io,
+            .lane = Lane::guest,
+            .vp = 0,
+            .vtl = 0,
+            .rip = 0x1000,
+            .args = {0x3FE, 1, 0, 0, 0, 0}};
+}
+
+}  // namespace
+
+TEST_CASE("log: the hash of a small log is pinned", "[model]") {
+    EventLog log;
+    CHECK(log.hash() == 0x2D06800538D394C2);  // XXH3-64 of nothing
+    log.add(sample());
+    log.add({.step = 8,
+             .kind = EventKind::message,
+             .lane = Lane::hypervisor,
+             .vp = 0,
+             .vtl = 2,
+             .rip = 0xFFFFFFFF81234500,
+             .args = {0x80010000, 1, 0x812345B0, 0, 0, kNone}});
+    const u64 text = log.add_text("unexpected entry reason");
+    CHECK(text == 0);
+    log.add({.step = 9, .kind = EventKind::vmm_error, .lane = Lane::vmm, .args = {text}});
+    // Computed from the bytes by hand, with the xxhash library's one-shot function.
+    CHECK(log.hash() == 0x2873B80425D5F80A);
+    CHECK(log.events().size() == 3);
+    CHECK(log.text(0) == "unexpected entry reason");
+    CHECK(log.text(1).empty());
+}
+
+TEST_CASE("log: every member of an event, the order and the texts reach the hash", "[model]") {
+    std::set<u64> hashes;
+    const auto add = [&](auto change) {
+        Event e = sample();
+        change(e);
+        EventLog log;
+        log.add(e);
+        CHECK(hashes.insert(log.hash()).second);
+    };
+    add([](Event&) {});
+    add([](Event& e) { e.step = 8; });
+    add([](Event& e) { e.kind = EventKind::exit_msr; });
+    add([](Event& e) { e.lane = Lane::vmm; });
+    add([](Event& e) { e.vp = 1; });
+    add([](Event& e) { e.vtl = 2; });
+    add([](Event& e) { e.rip = 0x1001; });
+    for (std::size_t i = 0; i < Event::kMaxArgs; ++i)
+        add([&](Event& e) { e.args[i] ^= 1ull << 63; });
+    EventLog a;
+    a.add_text("ab");
+    EventLog b;
+    b.add_text("a");
+    b.add_text("b");
+    CHECK(a.hash() != b.hash());
+    EventLog c;
+    c.add(sample());
+    c.add_text("ab");
+    EventLog d;
+    d.add_text("ab");
+    d.add(sample());
+    CHECK(c.hash() != d.hash());
+}
+
+TEST_CASE("log: a copy goes on by itself, from the same hash", "[model]") {
+    EventLog log;
+    log.add(sample());
+    EventLog copy = log;
+    CHECK(copy.hash() == log.hash());
+    copy.add(sample());
+    CHECK(copy.hash() != log.hash());
+    CHECK(log.events().size() == 1);
+    log.add(sample());
+    CHECK(copy.hash() == log.hash());
+    EventLog assigned;
+    assigned.add_text("x");
+    assigned = log;
+    CHECK(assigned.hash() == log.hash());
+    CHECK(assigned.text(0).empty());
+}
+
+}  // namespace vtlsim::tests
