@@ -106,11 +106,12 @@ Result sub(const Number& a, const Number& b, const Context& c);
 Result mul(const Number& a, const Number& b, const Context& c);
 Result div(const Number& a, const Number& b, const Context& c);
 Result sqrt(const Number& a, const Context& c);
-// To a format: also the rounding of from_integer().
+// To a format: also the rounding of from_integer(). FST, which does not raise kDenormal, clears
+// a.denormal before.
 Result convert(const Number& a, const Context& c);
 // To an integral value of the same format, by c.rounding. `kInexact` if that changed the value.
 Result round_to_integral(const Number& a, const Context& c);
-// a * 2^truncate(b), as FSCALE.
+// a * 2^truncate(b), as FSCALE: whatever c.precision, at 64 bits.
 Result scale(const Number& a, const Number& b, const Context& c);
 
 // The exponent and the significand (in [1, 2), with the sign) as FXTRACT: of zero, minus infinity
@@ -122,8 +123,8 @@ struct Extracted {
 };
 Extracted extract(const Number& a);
 
-// Exact remainders. `complete` is false when only part of the exponent difference was worked off;
-// the value is then what another step has to start from.
+// Exact remainders, at 64 bits whatever c.precision. `complete` is false when only part of the
+// exponent difference was worked off; the value is then what another step has to start from.
 enum class Quotient : u8 { truncated, nearest };  // FPREM, FPREM1 (the IEEE remainder)
 struct Remainder {
     Number value;
