@@ -1,15 +1,32 @@
 // The verbs of vtlsim. Exit status: 0 all as expected, 1 something is not, 2 bad usage or input,
 // 3 a limit was hit before a verdict.
-#include <cstdio>
+#include <algorithm>
 #include <iostream>
+#include <new>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/output.hpp"
 #include "cli/verbs.hpp"
+#include "runner/json/reader.hpp"
 #include "vtlsim_version.hpp"
 
-int main(int argc, char** argv) {
+namespace {
+
+// What is wrong with the verb; empty if nothing is. CLI11 takes an unknown verb for a missing one.
+std::string verb_problem(const CLI::App& app, int argc, char** argv) {
+    const std::string_view word = argc > 1 ? argv[1] : "";
+    std::vector<std::string_view> names;
+    for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+    if (word.empty()) return fmt::format("no verb given ({})", fmt::join(names, ", "));
+    if (word[0] == '-' || std::find(names.begin(), names.end(), word) != names.end()) return {};
+    const std::string meant = vtlsim::runner::did_you_mean(word, names);
+    return fmt::format("unknown verb {}{}", vtlsim::runner::in_quotes(word),
+                       meant.empty() ? fmt::format(" ({})", fmt::join(names, ", ")) : meant);
+}
+
+int run(int argc, char** argv) {
     using namespace vtlsim::cli;
     CLI::App app{"vtlsim: a deterministic x86 and hypervisor simulator for intercept semantics"};
     app.set_version_flag("--version", fmt::format("vtlsim {}", vtlsim::kVersion));
@@ -18,7 +35,7 @@ int main(int argc, char** argv) {
 
     RunOptions run;
     CLI::App* verb = app.add_subcommand("run", "Run scenarios and check what they expect");
-    verb->add_option("paths", run.paths, "Scenario files, or folders of them")->required();
+    verb->add_option("paths", run.paths, "Scenario files, or folders of them");
     verb->add_option("--format", run.format, "text or json")
         ->check(CLI::IsMember({"text", "json"}));
     verb->callback([&] { status = run_verb(run); });
@@ -26,7 +43,7 @@ int main(int argc, char** argv) {
     CheckOptions check;
     verb =
         app.add_subcommand("check", "Say what is wrong with scenario files, without running them");
-    verb->add_option("paths", check.paths, "Scenario files, or folders of them")->required();
+    verb->add_option("paths", check.paths, "Scenario files, or folders of them");
     verb->callback([&] { status = check_verb(check); });
 
     TraceOptions trace;
@@ -45,11 +62,30 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"switches", "events", "registers", "instructions"}));
     verb->callback([&] { status = list_verb(list); });
 
+    verb = app.add_subcommand("schema", "Print the JSON Schema of scenario files");
+    verb->callback([&] { status = schema_verb(); });
+
+    const std::string problem = verb_problem(app, argc, argv);
+    if (!problem.empty()) return usage_error(problem);
     try {
         app.parse(argc, argv);
+    } catch (const CLI::Success& e) {  // --help, --version
+        app.exit(e, std::cout, std::cerr);
+        return std::cout.flush() ? 0 : 2;
     } catch (const CLI::ParseError& e) {
-        const int code = app.exit(e, std::cout, std::cerr);
-        return code == 0 ? 0 : 2;
+        return usage_error(e.what());
     }
-    return std::fflush(stdout) == 0 ? status : 2;
+    return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    vtlsim::cli::ignore_closed_pipes();
+    try {
+        return run(argc, argv);
+    } catch (const std::bad_alloc&) {
+        vtlsim::cli::write_error("vtlsim: out of memory\n");
+        return 3;
+    }
 }

@@ -1,18 +1,16 @@
 #include "cli/verbs.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 #include <fmt/format.h>
 
 #include "cli/output.hpp"
-#include "model/switches.hpp"
 #include "model/world.hpp"
 #include "runner/json/reader.hpp"
 #include "runner/load.hpp"
 #include "runner/report.hpp"
+#include "runner/schema.hpp"
 #include "runner/trace.hpp"
-#include "sim/insn/rows.hpp"
 
 namespace vtlsim::cli {
 namespace {
@@ -21,96 +19,88 @@ constexpr int kBadInput = 2;
 constexpr int kLimit = 3;
 
 void print_errors(const runner::Diagnostics& diagnostics) {
-    if (!diagnostics.empty()) fmt::print(stderr, "{}", diagnostics.to_string());
+    if (!diagnostics.empty()) write_error(diagnostics.to_string());
 }
 
-int usage_error(std::string_view message) {
-    fmt::print(stderr, "vtlsim: {}\n", message);
-    return kBadInput;
-}
-
-// A file that does not load, as a result: nothing in the JSON is lost.
-runner::Result broken_file(const std::string& file, const runner::Diagnostics& diagnostics) {
-    runner::Result r;
-    r.scenario = file;
-    r.file = file;
-    r.status = runner::Status::error;
-    for (const runner::Diagnostic& d : diagnostics.sorted()) {
-        r.failures.push_back({"the file loads", "", d.to_string(), 0});
+// "b=2,a=1" and "a=1,b=2" are the same choice.
+std::vector<std::string> parts(const std::string& choice) {
+    std::vector<std::string> out;
+    std::size_t start = 0;
+    while (start < choice.size()) {
+        const std::size_t end = std::min(choice.find(',', start), choice.size());
+        out.push_back(choice.substr(start, end - start));
+        start = end + 1;
     }
-    return r;
+    std::sort(out.begin(), out.end());
+    return out;
+}
+
+// Null after a message if the choice names no variant.
+const runner::Variant* choose(const runner::Scenario& scenario, const std::string& choice) {
+    for (const runner::Variant& v : scenario.variants) {
+        if (parts(v.label()) == parts(choice)) return &v;
+    }
+    if (scenario.axes.empty()) {
+        usage_error(fmt::format("--variant: {} has no variants", scenario.file));
+        return nullptr;
+    }
+    usage_error(choice.empty()
+                    ? "--variant is needed: this scenario has several; the first is " +
+                          scenario.variants[0].label()
+                    : fmt::format("--variant: there is no {}; the first is {}",
+                                  runner::in_quotes(choice), scenario.variants[0].label()));
+    return nullptr;
 }
 
 }  // namespace
 
+int usage_error(std::string_view message) {
+    write_error(fmt::format("vtlsim: {} (see vtlsim --help)\n", message));
+    return kBadInput;
+}
+
 int run_verb(const RunOptions& options) {
-    runner::Diagnostics bad_paths;
-    const auto files = runner::find_scenarios(options.paths, bad_paths);
-    std::vector<std::optional<runner::Scenario>> scenarios;
+    if (options.paths.empty()) return usage_error("run needs a scenario file or a folder");
     std::vector<runner::FileResults> results;
-    scenarios.reserve(files.size());
-    for (const std::string& file : files) {
-        runner::Diagnostics diagnostics;
-        scenarios.push_back(runner::load_scenario(file, diagnostics));
-        print_errors(diagnostics);
-        runner::FileResults out;
-        if (const auto& scenario = scenarios.back()) {
-            out.scenario = &*scenario;
-            for (const runner::Variant& variant : scenario->variants) {
-                out.results.push_back(runner::run_variant(*scenario, variant));
-            }
-        } else {
-            out.results.push_back(broken_file(file, diagnostics));
+    for (const std::string& path : options.paths) {
+        runner::Diagnostics bad_folder;
+        const auto files = runner::find_scenarios(path, bad_folder);
+        print_errors(bad_folder);
+        if (!bad_folder.empty()) results.push_back(runner::bad_file(path, bad_folder));
+        for (const std::string& file : files) {
+            runner::Diagnostics diagnostics;
+            results.push_back(runner::run_file(file, diagnostics));
+            print_errors(diagnostics);
         }
-        results.push_back(std::move(out));
     }
-    print_errors(bad_paths);
-    if (!bad_paths.empty() && results.empty()) return kBadInput;
-    fmt::print("{}", options.format == "json" ? runner::json_report(results)
-                                              : runner::text_report(results));
-    return bad_paths.empty() ? runner::exit_status(results) : kBadInput;
+    const std::string report =
+        options.format == "json" ? runner::json_report(results) : runner::text_report(results);
+    return write_output("", report) ? runner::exit_status(results) : kBadInput;
 }
 
 int check_verb(const CheckOptions& options) {
-    runner::Diagnostics diagnostics;
-    const auto files = runner::find_scenarios(options.paths, diagnostics);
-    print_errors(diagnostics);
-    bool bad = !diagnostics.empty();
-    for (const std::string& file : files) {
-        runner::Diagnostics own;
-        const bool loaded = runner::load_scenario(file, own).has_value();
-        print_errors(own);
-        bad = bad || !loaded;
+    if (options.paths.empty()) return usage_error("check needs a scenario file or a folder");
+    bool good = true;
+    std::size_t count = 0;
+    for (const std::string& path : options.paths) {
+        runner::Diagnostics bad_folder;
+        const auto files = runner::find_scenarios(path, bad_folder);
+        print_errors(bad_folder);
+        good = good && bad_folder.empty();
+        for (const std::string& file : files) {
+            runner::Diagnostics diagnostics;
+            good = runner::load_scenario(file, diagnostics).has_value() && good;
+            print_errors(diagnostics);
+            ++count;
+        }
     }
-    if (!bad) fmt::print("{} files are well-formed\n", files.size());
-    return bad ? kBadInput : 0;
+    if (!good) return kBadInput;
+    const std::string text =
+        fmt::format("{} file{} well-formed\n", count, count == 1 ? " is" : "s are");
+    return write_output("", text) ? 0 : kBadInput;
 }
 
 int trace_verb(const TraceOptions& options) {
-    runner::Diagnostics diagnostics;
-    const auto scenario = runner::load_scenario(options.file, diagnostics);
-    print_errors(diagnostics);
-    if (!scenario) return kBadInput;
-
-    std::string wanted = options.variant;
-    std::replace(wanted.begin(), wanted.end(), ',', ' ');
-    const runner::Variant* variant = nullptr;
-    for (const runner::Variant& v : scenario->variants) {
-        if (v.label() == wanted) variant = &v;
-    }
-    if (variant == nullptr) {
-        std::string all;
-        for (const runner::Variant& v : scenario->variants) {
-            std::string label = v.label();
-            std::replace(label.begin(), label.end(), ' ', ',');
-            all += fmt::format("\n  --variant {}", label);
-        }
-        if (scenario->variants.size() == 1) return usage_error("this scenario has no variants");
-        return usage_error(fmt::format(
-            "{} variant; the scenario has these:{}",
-            options.variant.empty() ? "--variant is needed to choose a" : "there is no such", all));
-    }
-
     runner::TraceOptions trace;
     for (const std::string& name : options.hide) {
         const model::EventRow* row = model::find_event(name);
@@ -122,8 +112,15 @@ int trace_verb(const TraceOptions& options) {
         }
         trace.hidden.push_back(row->kind);
     }
+    runner::Diagnostics diagnostics;
+    const auto scenario = runner::load_scenario(options.file, diagnostics);
+    print_errors(diagnostics);
+    if (!scenario) return kBadInput;
+    const runner::Variant* variant = choose(*scenario, options.variant);
+    if (variant == nullptr) return kBadInput;
 
-    model::World world(variant->config);
+    const model::WorldConfig config = scenario->config(*variant);
+    model::World world(config);
     const model::EndReason end = world.run();
     if (!write_output(options.output, runner::text_trace(*scenario, *variant, world, trace))) {
         return kBadInput;
@@ -132,37 +129,9 @@ int trace_verb(const TraceOptions& options) {
     if (end == model::EndReason::not_modelled) return 1;
     const bool limited =
         end == model::EndReason::step_limit || end == model::EndReason::memory_limit;
-    return limited && variant->expect.end != end ? kLimit : 0;
+    return limited && scenario->expected_end(*variant) != end ? kLimit : 0;
 }
 
-int list_verb(const ListOptions& options) {
-    if (options.what == "switches") {
-        for (const model::SwitchRow& row : model::switch_rows()) {
-            fmt::print("{}: {} [{}]\n", row.name, row.meaning, row.source);
-            for (std::size_t i = 0; i < row.values.size(); ++i) {
-                fmt::print("  {}{}: {}\n", row.values[i].name, i == 0 ? " (default)" : "",
-                           row.values[i].meaning);
-            }
-        }
-    } else if (options.what == "events") {
-        for (const model::EventRow& row : model::event_rows()) {
-            std::string args;
-            for (const model::ArgRow& arg : row.args) {
-                if (arg.format != model::Format::hidden) args += fmt::format(" {}", arg.name);
-            }
-            fmt::print("{}{}: {}\n", row.name, args.empty() ? "" : fmt::format(" ({} )", args),
-                       row.meaning);
-        }
-    } else if (options.what == "registers") {
-        for (const sim::RegInfo& row : sim::registers()) {
-            fmt::print("{} ({} bits) [{}]\n", row.name, row.bits, row.source);
-        }
-    } else {
-        for (const sim::InsnRow& row : sim::all_rows()) {
-            fmt::print("{} [{}]\n", ZydisMnemonicGetString(row.mnemonic), row.manual);
-        }
-    }
-    return 0;
-}
+int schema_verb() { return write_output("", runner::scenario_schema()) ? 0 : kBadInput; }
 
 }  // namespace vtlsim::cli

@@ -30,4 +30,9 @@ struct ListOptions {
 };
 int list_verb(const ListOptions& options);
 
+int schema_verb();
+
+// A message on standard error about how vtlsim was called, and the exit status that goes with it.
+int usage_error(std::string_view message);
+
 }  // namespace vtlsim::cli

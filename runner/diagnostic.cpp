@@ -25,6 +25,11 @@ void Diagnostics::add(Diagnostic diagnostic) {
     kept_.push_back(std::move(diagnostic));
 }
 
+void Diagnostics::append(const Diagnostics& other) {
+    for (Diagnostic& diagnostic : other.sorted()) add(std::move(diagnostic));
+    count_ += other.count_ - other.kept_.size();
+}
+
 std::vector<Diagnostic> Diagnostics::sorted() const {
     std::vector<Diagnostic> result = kept_;
     std::stable_sort(result.begin(), result.end(), [](const Diagnostic& a, const Diagnostic& b) {

@@ -39,6 +39,8 @@ class Diagnostics {
 
     // A diagnostic equal to one already kept is dropped: the same value may be read twice.
     void add(Diagnostic diagnostic);
+    // All of the other's, in its sorted order.
+    void append(const Diagnostics& other);
 
     // True once add() only counts; callers may then skip the work of building a message.
     bool full() const { return kept_.size() == kMaxKept; }

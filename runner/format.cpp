@@ -25,9 +25,7 @@ std::string bytes_text(std::span<const u8> bytes) {
     return out;
 }
 
-std::string argument_text(const model::World& world, const Event& event, std::size_t index) {
-    const u64 value = event.args[index];
-    const Format format = event_row(event.kind).args[index].format;
+std::string value_text(Format format, u64 value) {
     const auto words = model::format_words(format);
     if (!words.empty()) {
         return value < words.size() ? std::string(words[value]) : fmt::format("{:#x}", value);
@@ -45,18 +43,21 @@ std::string argument_text(const model::World& world, const Event& event, std::si
             return model::name_of_address(value);
         case Format::message_type:
             return std::string(model::message_type_name(static_cast<u32>(value)));
-        case Format::text:
-            return std::string(world.log().text(value));
-        case Format::code_lo: {
-            std::array<u8, 16> bytes{};
-            std::memcpy(bytes.data(), event.args.data(), bytes.size());
-            const std::size_t length = std::min<std::size_t>(event.args[2], 15);
-            return sim::disassemble(std::span(bytes).first(length), event.rip,
-                                    sim::AsmMode::bits64);
-        }
         default:
             return fmt::format("{:#x}", value);
     }
+}
+
+std::string argument_text(const model::World& world, const Event& event, std::size_t index) {
+    const Format format = event_row(event.kind).args[index].format;
+    if (format == Format::text) return std::string(world.log().text(event.args[index]));
+    if (format == Format::code_lo) {
+        std::array<u8, 16> bytes{};
+        std::memcpy(bytes.data(), event.args.data(), bytes.size());
+        const std::size_t length = std::min<std::size_t>(event.args[2], bytes.size());
+        return sim::disassemble(std::span(bytes).first(length), event.rip, sim::AsmMode::bits64);
+    }
+    return value_text(format, event.args[index]);
 }
 
 std::string detail_text(const model::World& world, const Event& event) {

@@ -17,7 +17,9 @@ std::string hex_text(const Vec128& value);
 // "90 f4"
 std::string bytes_text(std::span<const u8> bytes);
 
-// One argument of an event: "0x3fe", "in", "context.rax", a disassembled instruction.
+// The value of an argument that is no text and no code: "0x3fe", "in", "rax", "context.rax".
+std::string value_text(model::Format format, u64 value);
+// One argument of an event, texts and disassembled instructions too.
 std::string argument_text(const model::World& world, const model::Event& event, std::size_t index);
 // All of them: "port=0x3fe size=1 in data=0xb0".
 std::string detail_text(const model::World& world, const model::Event& event);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "model/fields.hpp"
@@ -8,12 +10,19 @@
 namespace vtlsim::runner {
 namespace {
 
-bool matches(const model::Event& event, const EventPattern& p) {
+bool matches(const model::World& world, const model::Event& event, const EventPattern& p) {
     if (event.kind != p.kind) return false;
     if (p.vtl && *p.vtl != event.vtl) return false;
     if (p.rip && *p.rip != event.rip) return false;
+    if (!p.vtl2_label.empty()) {
+        const sim::AsmSymbol* label = world.vtl2_kernel().find(p.vtl2_label);
+        if (label == nullptr || label->value != event.rip) return false;
+    }
     for (const auto& [index, value] : p.args) {
         if (event.args[index] != value) return false;
+    }
+    for (const auto& [index, name] : p.fields) {
+        if (model::name_of_address(event.args[index]) != name) return false;
     }
     return true;
 }
@@ -43,10 +52,12 @@ class LogJudge {
   private:
     bool then(const EventPattern& pattern) {
         std::size_t i = at_;
-        while (i < events_.size() && !matches(events_[i], pattern)) ++i;
+        while (i < events_.size() && !matches(world_, events_[i], pattern)) ++i;
         if (i == events_.size()) {
-            fail("event: " + pattern.text, fmt::format("after step {}", step_of(at_)),
-                 "not in the rest of the log");
+            fail("event: " + pattern.text,
+                 at_ == 0 ? "in the log"
+                          : fmt::format("after {}", event_text(world_, events_[at_ - 1])),
+                 "no such event");
             return false;
         }
         check_forbidden(i);
@@ -60,7 +71,7 @@ class LogJudge {
                pattern.kind != model::EventKind::insn) {
             ++i;
         }
-        if (i == events_.size() || !matches(events_[i], pattern)) {
+        if (i == events_.size() || !matches(world_, events_[i], pattern)) {
             fail("next event: " + pattern.text, pattern.text,
                  i == events_.size() ? "the end of the log" : event_text(world_, events_[i]));
             return false;
@@ -74,7 +85,7 @@ class LogJudge {
     void check_forbidden(std::size_t end) {
         for (const EventPattern* pattern : forbidden_) {
             for (std::size_t i = at_; i < end; ++i) {
-                if (!matches(events_[i], *pattern)) continue;
+                if (!matches(world_, events_[i], *pattern)) continue;
                 failures_.push_back({"never: " + pattern->text, "no such event",
                                      event_text(world_, events_[i]), events_[i].step});
                 break;
@@ -98,75 +109,47 @@ class LogJudge {
 
 }  // namespace
 
-std::vector<Failure> judge(const model::World& world, const Variant& variant) {
+std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
+                           const Variant& variant) {
     std::vector<Failure> failures;
-    const Expectations& expect = variant.expect;
     const u64 last = world.steps();
-    if (expect.end && *expect.end != world.end()) {
-        failures.push_back({"end", std::string(end_reason_name(*expect.end)),
+    const auto end = scenario.expected_end(variant);
+    if (end && *end != world.end()) {
+        failures.push_back({"end", std::string(end_reason_name(*end)),
                             std::string(end_reason_name(world.end())), last});
     }
-    for (std::size_t i = 0; i < variant.config.events.size(); ++i) {
-        if (world.event_happened(i) || variant.event_optional[i]) continue;
-        const model::PinnedEvent& e = variant.config.events[i];
-        failures.push_back(
-            {fmt::format("event {} happens", i),
-             e.address == ~u64{0}
-                 ? "its label exists in this variant's VTL2 kernel"
-                 : fmt::format("the instruction at {:#x} starts {} times", e.address, e.nth),
-             fmt::format("{} times", world.times_started(i)), last});
+    for (std::size_t i = 0; i < scenario.event_notes.size(); ++i) {
+        const EventNote& note = scenario.event_notes[i];
+        if (world.event_happened(i) || note.may_not_happen) continue;
+        const bool no_label =
+            !note.vtl2_label.empty() && world.vtl2_kernel().find(note.vtl2_label) == nullptr;
+        const u64 started = world.times_started(i);
+        failures.push_back({fmt::format("pinned event {}: {}", i, note.text),
+                            fmt::format("it happens before start {} of the instruction",
+                                        scenario.world.events[i].nth),
+                            no_label ? "the VTL2 kernel of this variant has no such label"
+                                     : fmt::format("the instruction started {} time{}", started,
+                                                   started == 1 ? "" : "s"),
+                            last});
     }
-    for (const StateClaim& claim : expect.state) {
-        const auto got = world.value(claim.path);
-        if (got && *got == claim.value) continue;
-        failures.push_back({claim.path, hex_text(claim.value),
-                            got ? hex_text(*got) : "no such field in this message", last});
+    for (std::size_t index : variant.expect) {
+        const Expectations& expect = scenario.expectations[index];
+        for (const StateClaim& claim : expect.state) {
+            const auto got = world.value(claim.path);
+            if (got && *got == claim.value) continue;
+            failures.push_back({claim.path, hex_text(claim.value),
+                                got ? hex_text(*got) : "no such field in this message", last});
+        }
+        for (const MemoryClaim& claim : expect.memory) {
+            std::vector<u8> got(claim.bytes.size());
+            world.read_memory(claim.address, got);
+            if (got == claim.bytes) continue;
+            failures.push_back({fmt::format("memory at {:#x}", claim.address),
+                                bytes_text(claim.bytes), bytes_text(got), last});
+        }
+        LogJudge(world, failures).judge(expect.log);
     }
-    for (const MemoryClaim& claim : expect.memory) {
-        std::vector<u8> got(claim.bytes.size());
-        world.read_memory(claim.address, got);
-        if (got == claim.bytes) continue;
-        failures.push_back({fmt::format("memory at {:#x}", claim.address), bytes_text(claim.bytes),
-                            bytes_text(got), last});
-    }
-    LogJudge(world, failures).judge(expect.log);
     return failures;
-}
-
-std::string_view status_name(Status status) {
-    constexpr std::string_view kNames[] = {"pass", "fail", "limit", "error"};
-    return kNames[static_cast<std::size_t>(status)];
-}
-
-Result run_variant(const Scenario& scenario, const Variant& variant) {
-    model::World world(variant.config);
-    const model::EndReason end = world.run();
-    Result result;
-    result.scenario = scenario.name;
-    result.file = scenario.file;
-    result.variant = variant.choice;
-    result.steps = world.steps();
-    result.hash = world.hash();
-    result.end = end_reason_name(end);
-    for (const std::string& path : scenario.show) {
-        const auto value = world.value(path);
-        result.shown.push_back(value ? hex_text(*value) : "-");
-    }
-    result.failures = judge(world, variant);
-    const bool limited =
-        end == model::EndReason::step_limit || end == model::EndReason::memory_limit;
-    if (end == model::EndReason::not_modelled) {
-        // No scenario passes on a gap of the model, whatever it expects.
-        result.status = Status::error;
-        const model::Event& gap = world.log().events()[world.log().events().size() - 2];
-        result.failures.insert(result.failures.begin(), {"everything is modelled", "",
-                                                         event_text(world, gap), world.steps()});
-    } else if (limited && variant.expect.end != end) {
-        result.status = Status::limit;
-    } else if (!result.failures.empty()) {
-        result.status = Status::fail;
-    }
-    return result;
 }
 
 }  // namespace vtlsim::runner

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "model/world.hpp"
+#include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
 #include "runner/load_world.hpp"
 
@@ -16,24 +17,23 @@ constexpr std::string_view kKeys[] = {
     "$schema", "name", "why",        "source", "switches", "guest",  "vtl2",     "devices",
     "cpuid",   "msrs", "hypercalls", "events", "limits",   "expect", "variants", "show"};
 
-// A few dozen cells fill a screen; a cross product beyond this is a mistake.
-constexpr std::size_t kMaxVariants = 1024;
-
 struct Axis {
     const model::SwitchRow* row = nullptr;
     std::vector<u8> values;
 };
 
-// An extra expectation for the variants whose switches have one of the listed values.
+// For which variants an expectation is: their switches have one of the listed values.
 struct Conditional {
     std::vector<Axis> when;
-    Expectations expect;
     Node node;
+    bool used = false;
 };
 
 std::vector<Axis> read_axes(const Node& node) {
     std::vector<Axis> axes;
-    for (const Node& member : node.members()) {
+    const std::vector<Node> members = node.members();
+    if (node.is_object() && members.empty()) node.error("no switch is listed");
+    for (const Node& member : members) {
         Axis axis;
         axis.row = read_switch_name(member);
         if (axis.row == nullptr) continue;
@@ -54,14 +54,41 @@ std::vector<Axis> read_axes(const Node& node) {
     return axes;
 }
 
-std::string unquoted(const Node& node) { return node.string(); }
-
-void require_text(const Node& node, std::string_view what) {
-    if (node.is_string() && node.string().empty()) node.error(fmt::format("{} is empty", what));
+std::string read_text(const Node& node) {
+    if (node.is_string() && node.string().empty()) {
+        node.error(fmt::format("\"{}\" is empty", node.key()));
+    }
+    return node.string();
 }
 
-bool applies(const Conditional& conditional, const model::Switches& switches) {
-    return std::all_of(conditional.when.begin(), conditional.when.end(), [&](const Axis& axis) {
+// A name stands in lines of reports and in commands to copy.
+std::string read_name(const Node& node) {
+    const std::string name = read_text(node);
+    const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_' || c == '.';
+    });
+    if (!plain) node.error("a name is made of letters, digits, '-', '_' and '.'");
+    if (name.size() > kMaxName) {
+        node.error(fmt::format("a name has at most {} characters", kMaxName));
+    }
+    return name;
+}
+
+// The switches that tell variants apart; what `fixed` sets cannot vary.
+std::vector<Axis> read_varying(const Node& node, const std::optional<Node>& fixed) {
+    std::vector<Axis> axes = read_axes(node);
+    for (const Node& member : fixed ? node.members() : std::vector<Node>()) {
+        for (const Node& other : fixed->members()) {
+            if (other.key() != member.key()) continue;
+            member.error_at_key("this switch has a fixed value in \"switches\"");
+        }
+    }
+    return axes;
+}
+
+bool applies(const std::vector<Axis>& when, const model::Switches& switches) {
+    return std::all_of(when.begin(), when.end(), [&](const Axis& axis) {
         return std::find(axis.values.begin(), axis.values.end(), axis.row->get(switches)) !=
                axis.values.end();
     });
@@ -89,32 +116,33 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
     Scenario scenario;
     scenario.file = file;
     if (const auto schema = f.optional("$schema")) schema->string();
-    scenario.name = unquoted(f.required("name"));
-    scenario.why = unquoted(f.required("why"));
-    scenario.source = unquoted(f.required("source"));
-    for (std::string_view key : {"name", "why", "source"}) {
-        require_text(f.required(key), key);
-    }
+    scenario.name = read_name(f.required("name"));
+    scenario.why = read_text(f.required("why"));
+    scenario.source = read_text(f.required("source"));
 
-    WorldReader world(f);
+    const WorldReader world(f);
+    std::vector<Expectations>& expectations = scenario.expectations;
+    const auto expect = f.optional("expect");
+    const auto variants = f.optional("variants");
+    expectations.push_back(expect ? read_expectations(*expect, world.labels()) : Expectations{});
     std::vector<Axis> axes;
-    std::vector<Conditional> conditionals;
-    Expectations common;
-    if (const auto expect = f.optional("expect")) {
-        common = read_expectations(*expect, world.labels());
-    }
-    if (const auto node = f.optional("variants")) {
-        const Fields v = node->object({"switches", "expect"});
-        axes = read_axes(v.required("switches"));
+    std::vector<Conditional> conditionals;  // those of expectations[1] and on
+    if (variants) {
+        const Fields v = variants->object({"switches", "expect"});
+        axes = read_varying(v.required("switches"), f.optional("switches"));
         if (const auto list = v.optional("expect")) {
             for (const Node& entry : list->array()) {
                 const Fields e = entry.object({"when", "expect"});
-                conditionals.push_back({read_axes(e.required("when")),
-                                        read_expectations(e.required("expect"), world.labels()),
-                                        entry});
+                conditionals.push_back({read_axes(e.required("when")), entry});
+                expectations.push_back(read_expectations(e.required("expect"), world.labels()));
             }
         }
-    } else if (!f.optional("expect")) {
+        std::size_t count = 1;
+        for (const Axis& axis : axes) count *= std::max<std::size_t>(axis.values.size(), 1);
+        if (count > kMaxVariants) {
+            variants->error(fmt::format("{} variants are more than {}", count, kMaxVariants));
+        }
+    } else if (!expect) {
         f.node().error("nothing is expected: \"expect\" is missing");
     }
     if (const auto show = f.optional("show")) {
@@ -122,114 +150,93 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
             if (check_path(path, path.string())) scenario.show.push_back(path.string());
         }
     }
-    std::size_t count = 1;
-    for (const Axis& axis : axes) {
-        count *= std::max<std::size_t>(axis.values.size(), 1);
-        if (count > kMaxVariants) {
-            f.required("variants").error(fmt::format("more than {} variants", kMaxVariants));
-            break;
-        }
-    }
     if (!diagnostics.empty()) return std::nullopt;
 
+    scenario.world = world.config();
+    scenario.event_notes = world.event_notes();
+    scenario.labels = world.labels().by_address();
     for (const Axis& axis : axes) scenario.axes.emplace_back(axis.row->name);
-    std::vector<bool> used(conditionals.size());
-    for (const model::Switches& switches : combine(world.config().switches, axes)) {
+    for (const model::Switches& switches : combine(scenario.world.switches, axes)) {
         Variant variant;
+        variant.switches = switches;
         for (const Axis& axis : axes) {
             variant.choice.emplace_back(axis.row->name,
                                         axis.row->values[axis.row->get(switches)].name);
         }
-        variant.config = world.config();
-        variant.config.switches = switches;
-        variant.event_optional = world.event_optional();
-        world.resolve_events(variant.config);
-        variant.expect = common;
+        if (!expectations[0].empty()) variant.expect.push_back(0);
         for (std::size_t i = 0; i < conditionals.size(); ++i) {
-            if (!applies(conditionals[i], switches)) continue;
-            variant.expect.add(conditionals[i].expect);
-            used[i] = true;
+            if (!applies(conditionals[i].when, switches)) continue;
+            variant.expect.push_back(i + 1);
+            conditionals[i].used = true;
         }
-        const Node& blame = axes.empty() ? f.node() : *f.optional("variants");
-        for (const std::string& problem : model::check_config(variant.config)) {
-            blame.error(axes.empty() ? problem
-                                     : fmt::format("variant {}: {}", variant.label(), problem));
+        scenario.world.switches = switches;
+        for (const std::string& problem : model::check_config(scenario.world)) {
+            if (variants) {
+                variants->error(fmt::format("variant {}: {}", variant.label(), problem));
+            } else {
+                f.optional("switches").value_or(f.node()).error(problem);
+            }
         }
-        if (variant.expect.empty()) {
-            blame.error(fmt::format("nothing is expected{}{}", axes.empty() ? "" : " of variant ",
-                                    variant.label()));
+        if (variants && variant.expect.empty()) {
+            variants->error(fmt::format("nothing is expected of variant {}", variant.label()));
         }
         scenario.variants.push_back(std::move(variant));
     }
-    for (std::size_t i = 0; i < conditionals.size(); ++i) {
-        if (!used[i]) conditionals[i].node.error("no variant has these switches");
+    for (const Conditional& conditional : conditionals) {
+        if (!conditional.used) conditional.node.error("no variant has these switches");
     }
-    scenario.labels = world.labels().guest_by_address();
     if (!diagnostics.empty()) return std::nullopt;
     return scenario;
 }
 
 }  // namespace
 
-std::string Variant::label() const {
-    std::string out;
-    for (const auto& [name, value] : choice) {
-        out += fmt::format("{}{}={}", out.empty() ? "" : " ", name, value);
-    }
-    return out;
+namespace {
+
+std::optional<Scenario> finish(const std::unique_ptr<const JsonDocument>& document,
+                               const std::string& file, Diagnostics& own,
+                               Diagnostics& diagnostics) {
+    auto scenario = document ? read_scenario(*document, file, own) : std::nullopt;
+    const bool good = own.empty();
+    diagnostics.append(own);
+    return good ? std::move(scenario) : std::nullopt;
 }
 
-void Expectations::add(const Expectations& other) {
-    if (other.end) end = other.end;
-    state.insert(state.end(), other.state.begin(), other.state.end());
-    memory.insert(memory.end(), other.memory.begin(), other.memory.end());
-    log.insert(log.end(), other.log.begin(), other.log.end());
-}
+}  // namespace
 
 std::optional<Scenario> load_scenario(const std::string& path, Diagnostics& diagnostics) {
     Diagnostics own;
-    const auto document = JsonDocument::load(path, own);
-    auto scenario = document ? read_scenario(*document, path, own) : std::nullopt;
-    for (const Diagnostic& d : own.sorted()) diagnostics.add(d);
-    return own.empty() ? std::move(scenario) : std::nullopt;
+    return finish(JsonDocument::load(path, own), path, own, diagnostics);
 }
 
 std::optional<Scenario> parse_scenario(std::string text, const std::string& file,
                                        Diagnostics& diagnostics) {
     Diagnostics own;
-    const auto document = JsonDocument::parse(std::move(text), file, own);
-    auto scenario = document ? read_scenario(*document, file, own) : std::nullopt;
-    for (const Diagnostic& d : own.sorted()) diagnostics.add(d);
-    return own.empty() ? std::move(scenario) : std::nullopt;
+    return finish(JsonDocument::parse(std::move(text), file, own), file, own, diagnostics);
 }
 
-std::vector<std::string> find_scenarios(const std::vector<std::string>& paths,
-                                        Diagnostics& diagnostics) {
+std::vector<std::string> find_scenarios(const std::string& path, Diagnostics& diagnostics) {
     namespace fs = std::filesystem;
-    std::vector<std::string> files;
-    for (const std::string& path : paths) {
-        std::error_code error;
-        if (!fs::is_directory(path, error)) {
-            files.push_back(path);  // the loader says what is wrong with it, if anything
-            continue;
+    std::error_code error;
+    if (!fs::is_directory(path, error)) return {path};
+    std::vector<std::string> found;
+    fs::recursive_directory_iterator it(path, error);
+    for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+        // A link that leads nowhere is kept: the loader complains about it.
+        std::error_code no_matter;
+        if (it->path().extension() == ".json" &&
+            (it->is_regular_file(no_matter) || it->is_symlink(no_matter))) {
+            found.push_back(it->path().string());
         }
-        std::vector<std::string> found;
-        fs::recursive_directory_iterator it(path, error);
-        for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-            if (it->path().extension() == ".json" && it->is_regular_file(error)) {
-                found.push_back(it->path().string());
-            }
-        }
-        if (error) {
-            diagnostics.add({path, 1, 1, "", fmt::format("cannot be read: {}", error.message())});
-        } else if (found.empty()) {
-            diagnostics.add({path, 1, 1, "", "no scenario (*.json) in this folder"});
-        }
-        std::sort(found.begin(), found.end());
-        files.insert(files.end(), found.begin(), found.end());
     }
-    if (paths.empty()) diagnostics.add({"vtlsim", 1, 1, "", "no scenario given"});
-    return files;
+    if (error) {
+        diagnostics.add({path, 1, 1, "", "cannot read the folder: " + error.message()});
+        found.clear();  // which of them came before the error is chance
+    } else if (found.empty()) {
+        diagnostics.add({path, 1, 1, "", "no scenario (*.json) in this folder"});
+    }
+    std::sort(found.begin(), found.end());
+    return found;
 }
 
 }  // namespace vtlsim::runner

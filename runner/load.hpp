@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runner/diagnostic.hpp"
 #include "runner/scenario.hpp"
@@ -15,9 +16,8 @@ std::optional<Scenario> load_scenario(const std::string& path, Diagnostics& diag
 std::optional<Scenario> parse_scenario(std::string text, const std::string& file,
                                        Diagnostics& diagnostics);
 
-// The files that paths name: files as they are, folders searched for *.json, in sorted order.
-// Missing paths and folders without a scenario are errors.
-std::vector<std::string> find_scenarios(const std::vector<std::string>& paths,
-                                        Diagnostics& diagnostics);
+// The files that a path names: a file as it is, even if there is none; of a folder every *.json in
+// it and below, sorted by path. A folder that cannot be read or has none is an error.
+std::vector<std::string> find_scenarios(const std::string& path, Diagnostics& diagnostics);
 
 }  // namespace vtlsim::runner

@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include "model/fields.hpp"
+#include "model/vtl2/layout.hpp"
 #include "model/wire/message.hpp"
+#include "runner/format.hpp"
+#include "sim/memory/memory.hpp"
 
 namespace vtlsim::runner {
 namespace {
@@ -13,17 +16,33 @@ namespace {
 // The keys of a pattern that are not arguments of its kind.
 constexpr std::string_view kEvent = "event", kVtl = "vtl", kAt = "at";
 
-// Message types have names of their own; other words are in the format's table.
-std::optional<u64> message_type_value(const std::string& name) {
-    for (u32 base : {0x80000000u, 0x80010000u, 0u}) {
-        for (u32 i = 0; i < 0x100; ++i) {
-            if (model::message_type_name(base + i) == name && name != "unknown") return base + i;
-        }
-    }
-    return std::nullopt;
+std::vector<std::string_view> views(const std::vector<std::string>& names) {
+    return {names.begin(), names.end()};
 }
 
-u64 read_argument(const Node& node, const model::ArgRow& arg) {
+u64 read_message_type(const Node& node) {
+    if (!node.is_string() || node.string().starts_with("0x")) return node.integer<u32>();
+    std::vector<std::string_view> names;
+    for (const auto& [name, type] : message_types()) {
+        if (name == node.string()) return type;
+        names.push_back(name);
+    }
+    return message_types()[node.one_of("a message's type", names)].second;
+}
+
+u64 read_register(const Node& node) {
+    const sim::RegInfo* row = sim::find_register(node.string());
+    if (row != nullptr) return static_cast<u64>(row->reg);
+    std::vector<std::string_view> names;
+    for (const sim::RegInfo& r : sim::registers()) names.push_back(r.name);
+    if (node.is_string()) {
+        node.error(fmt::format("unknown register {}{}", in_quotes(node.string()),
+                               did_you_mean(node.string(), names)));
+    }
+    return 0;
+}
+
+u64 read_number(const Node& node, const model::ArgRow& arg) {
     using model::Format;
     const auto words = model::format_words(arg.format);
     if (!words.empty() && node.is_string()) return node.one_of(arg.name, words);
@@ -31,23 +50,31 @@ u64 read_argument(const Node& node, const model::ArgRow& arg) {
         case Format::flag:
             return node.boolean() ? 1 : 0;
         case Format::message_type:
-            if (node.is_string()) {
-                if (const auto value = message_type_value(node.string())) return *value;
-            }
-            return node.integer<u64>();
-        case Format::reg: {
-            const sim::RegInfo* row = sim::find_register(node.string());
-            if (row == nullptr) {
-                std::vector<std::string_view> names;
-                for (const sim::RegInfo& r : sim::registers()) names.push_back(r.name);
-                node.error(fmt::format("unknown register {}{}", in_quotes(node.string()),
-                                       did_you_mean(node.string(), names)));
-                return 0;
-            }
-            return static_cast<u64>(row->reg);
-        }
+            return read_message_type(node);
+        case Format::reg:
+            return read_register(node);
         default:
-            return node.integer<u64>();
+            return node.integer();
+    }
+}
+
+void read_argument(const Node& node, const model::EventRow& row, std::size_t index,
+                   EventPattern& pattern) {
+    const model::ArgRow& arg = row.args[index];
+    const bool named =
+        arg.format == model::Format::gpa && node.is_string() && !node.string().starts_with("0x");
+    if (named) {
+        const std::string& name = node.string();
+        if (!std::binary_search(field_names().begin(), field_names().end(), name)) {
+            node.error(fmt::format("no field of the shared pages is called {}{}", in_quotes(name),
+                                   did_you_mean(name, views(field_names()))));
+        }
+        pattern.fields.emplace_back(index, name);
+        pattern.text += fmt::format(" {}={}", arg.name, name);
+    } else {
+        const u64 value = read_number(node, arg);
+        pattern.args.emplace_back(index, value);
+        pattern.text += fmt::format(" {}={}", arg.name, value_text(arg.format, value));
     }
 }
 
@@ -70,58 +97,96 @@ EventPattern read_pattern(const Node& node, const Labels& labels) {
     pattern.text = row.name;
     std::vector<std::string_view> known{kEvent, kVtl, kAt};
     for (const model::ArgRow& arg : row.args) {
-        if (arg.format != model::Format::text && arg.format != model::Format::hidden) {
-            known.push_back(arg.name);
-        }
+        if (can_be_expected(arg.format)) known.push_back(arg.name);
     }
     for (const Node& member : members) {
         const std::string& key = member.key();
         if (key == kEvent) continue;
-        pattern.text +=
-            fmt::format(" {}={}", key, member.is_string() ? member.string() : std::string("..."));
         if (key == kVtl) {
             pattern.vtl = member.integer<u8>(0, 2);
+            pattern.text += fmt::format(" vtl={}", *pattern.vtl);
         } else if (key == kAt) {
             const Labels::Place place = labels.read(member);
-            if (!place.vtl2_label.empty()) {
-                member.error("labels of the VTL2 kernel move with the switches: not possible here");
-            }
-            pattern.rip = place.address;
+            pattern.vtl2_label = place.vtl2_label;
+            if (place.vtl2_label.empty()) pattern.rip = place.address;
+            pattern.text +=
+                fmt::format(" at={}", member.is_string() ? member.string()
+                                                         : fmt::format("{:#x}", place.address));
         } else if (std::find(known.begin(), known.end(), key) == known.end()) {
             member.error_at_key(fmt::format("event {} has no argument {}{}", row.name,
                                             in_quotes(key), did_you_mean(key, known)));
         } else {
             const auto arg = std::find_if(row.args.begin(), row.args.end(),
                                           [&](const model::ArgRow& a) { return a.name == key; });
-            pattern.args.emplace_back(static_cast<std::size_t>(arg - row.args.begin()),
-                                      read_argument(member, *arg));
+            read_argument(member, row, static_cast<std::size_t>(arg - row.args.begin()), pattern);
         }
     }
     return pattern;
 }
 
 LogClaim read_log_claim(const Node& node, const Labels& labels) {
-    LogClaim claim;
     for (const auto& [key, mode] : {std::pair{"next", LogMode::next}, {"never", LogMode::never}}) {
-        const auto members = node.is_object() ? node.members() : std::vector<Node>{};
-        const auto it = std::find_if(members.begin(), members.end(),
-                                     [&, k = key](const Node& m) { return m.key() == k; });
-        if (it == members.end()) continue;
-        node.object({key});
-        claim.mode = mode;
-        claim.pattern = read_pattern(*it, labels);
-        return claim;
+        for (const Node& member : node.is_object() ? node.members() : std::vector<Node>()) {
+            if (member.key() != key) continue;
+            node.object({key});  // and nothing beside it
+            return {mode, read_pattern(member, labels)};
+        }
     }
-    claim.pattern = read_pattern(node, labels);
-    return claim;
+    return {LogMode::then, read_pattern(node, labels)};
 }
 
+// A number; or a register wider than 64 bits with all its digits: 20 for x87's, 32 for SSE's.
 Vec128 read_value(const Node& node) {
-    if (node.is_string() && node.string().size() > 18) return node.hex(32);
+    if (node.is_string()) {
+        const std::string& text = node.string();
+        const auto digits = static_cast<std::size_t>(
+            std::count_if(text.begin(), text.end(), [](char c) { return c != '_'; }));
+        if (text.starts_with("0x") && digits == 2 + 20) return node.hex(20);
+        if (text.starts_with("0x") && digits > 2 + 16) return node.hex(32);
+    }
     return {node.integer<u64>(), 0};
 }
 
 }  // namespace
+
+bool can_be_expected(model::Format format) {
+    using model::Format;
+    return format != Format::text && format != Format::hidden && format != Format::code_lo &&
+           format != Format::code_hi;
+}
+
+const std::vector<std::pair<std::string_view, u32>>& message_types() {
+    static const auto all = [] {
+        std::vector<std::pair<std::string_view, u32>> types;
+        for (u32 base : {0u, 0x80000000u, 0x80010000u}) {
+            for (u32 type = base; type < base + 0x100; ++type) {
+                const std::string_view name = model::message_type_name(type);
+                if (name != model::message_type_name(~0u)) types.emplace_back(name, type);
+            }
+        }
+        return types;
+    }();
+    return all;
+}
+
+const std::vector<std::string>& field_names() {
+    static const auto all = [] {
+        namespace layout = model::layout;
+        std::vector<std::string> names;
+        for (u64 page : {layout::kAssistPage, layout::kControlPage, layout::kCommandPage,
+                         layout::kRegisterPage, layout::kHclRun}) {
+            for (u64 address = page; address < page + sim::kPageSize; ++address) {
+                std::string name = model::name_of_address(address);
+                const bool starts = name.find('+') == std::string::npos && !name.starts_with("0x");
+                if (starts) names.push_back(std::move(name));
+            }
+        }
+        std::sort(names.begin(), names.end());
+        names.erase(std::unique(names.begin(), names.end()), names.end());
+        return names;
+    }();
+    return all;
+}
 
 bool check_path(const Node& node, const std::string& path) {
     std::string why;
@@ -154,8 +219,10 @@ Expectations read_expectations(const Node& node, const Labels& labels) {
         for (const Node& entry : memory->array()) {
             const Fields m = entry.object({"at", "bytes"});
             MemoryClaim claim;
-            claim.address = labels.read(m.required("at")).address;
-            claim.bytes = m.required("bytes").bytes();
+            claim.address = labels.read_address(m.required("at"));
+            const Node bytes = m.required("bytes");
+            claim.bytes = bytes.bytes();
+            if (bytes.is_string() && bytes.string().empty()) bytes.error("no bytes are expected");
             out.memory.push_back(std::move(claim));
         }
     }

@@ -2,36 +2,20 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "model/config.hpp"
 #include "runner/json/reader.hpp"
+#include "runner/labels.hpp"
+#include "runner/scenario.hpp"
 
 namespace vtlsim::runner {
 
 // A switch by the name of an object's member, and its value; both report what is unknown.
 const model::SwitchRow* read_switch_name(const Node& member);
 u8 read_switch_value(const Node& node, const model::SwitchRow& row);
-
-// Names for addresses: the guest's labels, and the VTL2 kernel's as "vtl2:label".
-class Labels {
-  public:
-    void add_guest(const std::string& name, u64 address) { guest_[name] = address; }
-    // A label, or a number. Reports an unknown label with the nearest one. VTL2's labels depend on
-    // the switches: here they are only checked to exist, as an address of 0.
-    struct Place {
-        u8 vtl = 0;
-        u64 address = 0;
-        std::string vtl2_label;
-    };
-    Place read(const Node& node) const;
-    bool has_guest(const std::string& name) const { return guest_.count(name) != 0; }
-    std::vector<std::pair<u64, std::string>> guest_by_address() const;
-
-  private:
-    std::map<std::string, u64> guest_;
-};
 
 class WorldReader {
   public:
@@ -40,27 +24,33 @@ class WorldReader {
 
     const model::WorldConfig& config() const { return config_; }
     const Labels& labels() const { return labels_; }
-    const std::vector<bool>& event_optional() const { return event_optional_; }
-    // Gives pinned events at labels of the VTL2 kernel their addresses under the config's switches.
-    void resolve_events(model::WorldConfig& config) const;
+    const std::vector<EventNote>& event_notes() const { return event_notes_; }
 
   private:
     void read_switches(const Node& node);
+    void read_limits(const Node& node);
     void read_guest(const Node& node);
     void read_vtl2(const Node& node);
     void read_registers(const Node& node, std::vector<model::RegisterValue>& out);
-    void read_memory(const Node& node, bool guest);
-    // Code or data at an address, from "asm" or "bytes".
-    void read_image(const Fields& fields, bool guest);
-    void read_devices(const Fields& root);
+    void read_memory(const Node& node, u8 vtl);
+    // Code or data from "asm" or "bytes", `at` an address. Returns where it starts.
+    u64 read_image(const Fields& fields, u64 at, u8 vtl);
+    void add_image(const Node& node, u64 address, std::vector<u8> bytes, u8 vtl);
+    void read_devices(const Node& node);
+    void read_answers(const Fields& root);
     void read_events(const Node& node);
-    void read_limits(const Node& node);
-    void add_image(const Node& node, u64 address, std::vector<u8> bytes);
+    void read_interrupt(const Fields& fields, model::PinnedEvent& event);
+
+    struct Image {
+        u64 last;
+        Position position;
+    };
 
     model::WorldConfig config_;
     Labels labels_;
-    std::vector<bool> event_optional_;
-    std::vector<std::string> event_vtl2_label_;  // of each event; empty for the guest's
+    std::map<u64, Image> images_;  // by first address
+    u64 image_bytes_ = 0;          // of all images met so far, right or wrong
+    std::vector<EventNote> event_notes_;
 };
 
 }  // namespace vtlsim::runner

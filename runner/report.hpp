@@ -4,14 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "runner/result.hpp"
+#include "runner/run.hpp"
 
 namespace vtlsim::runner {
-
-struct FileResults {
-    const Scenario* scenario = nullptr;  // null for a file that could not be loaded
-    std::vector<Result> results;
-};
 
 struct Summary {
     std::size_t passed = 0;
@@ -20,12 +15,13 @@ struct Summary {
 };
 Summary summarize(const std::vector<FileResults>& files);
 
-// One line a scenario, its failures, a table where two switches vary, and a last line
-// "N passed, N failed".
+// One line a scenario or variant, what it fails, a table of its variants, and a last line
+// "N passed, N failed". What is wrong with a bad file is not repeated: it is on standard error.
 std::string text_report(const std::vector<FileResults>& files);
 std::string json_report(const std::vector<FileResults>& files);
 
-// 0 all passed; 1 something failed; 2 a file is wrong; 3 only limits stand in the way.
+// 0 all passed; 2 a file is wrong, or nothing ran; else 1 something failed, or is not modelled;
+// else 3 a limit was hit.
 int exit_status(const std::vector<FileResults>& files);
 
 }  // namespace vtlsim::runner

@@ -34,15 +34,13 @@ struct Result {
     Status status = Status::pass;
     std::vector<Failure> failures;
     u64 steps = 0;
-    std::string hash;  // empty if nothing ran
-    std::string end;
+    std::string hash;                // empty if nothing ran
+    std::string end;                 // how the run ended; empty if nothing ran
     std::vector<std::string> shown;  // final values of Scenario::show
 };
 
 // Everything that a finished world does not fulfil, in the order of the expectations.
-std::vector<Failure> judge(const model::World& world, const Variant& variant);
-
-// Runs one variant to its end and judges it.
-Result run_variant(const Scenario& scenario, const Variant& variant);
+std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
+                           const Variant& variant);
 
 }  // namespace vtlsim::runner

@@ -16,8 +16,11 @@ struct EventPattern {
     model::EventKind kind = model::EventKind::insn;
     std::optional<u8> vtl;
     std::optional<u64> rip;
+    std::string vtl2_label;                         // instead of rip: a label of the VTL2 kernel
     std::vector<std::pair<std::size_t, u64>> args;  // index into the kind's arguments, value
-    std::string text;                               // as written, for messages
+    // The same for addresses given as the name of the wire field there (model::name_of_address).
+    std::vector<std::pair<std::size_t, std::string>> fields;
+    std::string text;  // for messages
 };
 
 enum class LogMode : u8 {
@@ -48,37 +51,48 @@ struct Expectations {
     std::vector<LogClaim> log;
 
     bool empty() const { return !end && state.empty() && memory.empty() && log.empty(); }
-    // Adds the other's claims; its end replaces this one's.
-    void add(const Expectations& other);
+};
+
+// What messages and the judge need of a pinned event beside what the world does with it.
+struct EventNote {
+    std::string text;        // "interrupt before again"
+    std::string vtl2_label;  // of the place; empty for the guest's places and for numbers
+    bool may_not_happen = false;
 };
 
 struct Variant {
     // The switches that tell it from the others, in the order of the file; empty for a scenario
     // without variants.
     std::vector<std::pair<std::string, std::string>> choice;
-    model::WorldConfig config;
-    std::vector<bool> event_optional;  // for each pinned event: whether it may fail to happen
-    Expectations expect;
+    model::Switches switches;
+    std::vector<std::size_t> expect;  // indices into Scenario::expectations
 
-    // "gpr_model=shadow vmm_fix=V1"
+    // "gpr_model=shadow,vmm_fix=V1", as --variant takes it.
     std::string label() const;
 };
 
-// Where an instruction of the guest comes from, for listings.
-struct SourceLine {
-    u64 address = 0;
-    std::string text;  // the author's line, comment included
-};
-
-struct Scenario {
+// What reports say about a scenario.
+struct ScenarioHead {
     std::string file;
     std::string name;
     std::string why;
     std::string source;
     std::vector<std::string> show;  // paths whose final values a table of variants prints
     std::vector<std::string> axes;  // the switches that vary, in the order of the file
-    std::vector<Variant> variants;  // at least one
+};
+
+struct Scenario : ScenarioHead {
+    // Its switches, and the addresses of events at labels of the VTL2 kernel, are a variant's:
+    // config() fills them in.
+    model::WorldConfig world;
+    std::vector<EventNote> event_notes;               // for each pinned event
     std::vector<std::pair<u64, std::string>> labels;  // of the guest, by address
+    std::vector<Expectations> expectations;
+    std::vector<Variant> variants;  // at least one
+
+    model::WorldConfig config(const Variant& variant) const;
+    // Where the run has to end; the last of the variant's expectations that says so counts.
+    std::optional<model::EndReason> expected_end(const Variant& variant) const;
 };
 
 }  // namespace vtlsim::runner

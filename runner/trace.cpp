@@ -19,7 +19,7 @@ std::string text_trace(const Scenario& scenario, const Variant& variant, const m
     }
     std::string out = fmt::format("# {}{}{}\n", scenario.name, variant.choice.empty() ? "" : " ",
                                   variant.label());
-    out += fmt::format("{:>6}  {:>2}  {:>3}  {:<10}  {:<10}  {:<18}  {}\n", "step", "vp", "vtl",
+    out += fmt::format("{:>8}  {:>2}  {:>3}  {:<18}  {:<10}  {:<18}  {}\n", "step", "vp", "vtl",
                        "rip", "lane", "event", "detail");
     for (const model::Event& e : world.log().events()) {
         if (std::find(options.hidden.begin(), options.hidden.end(), e.kind) !=
@@ -32,7 +32,7 @@ std::string text_trace(const Scenario& scenario, const Variant& variant, const m
             detail = fmt::format("{}: {}", label->second, detail);
         }
         std::string line =
-            fmt::format("{:>6}  {:>2}  {:>3}  {:<#10x}  {:<10}  {:<18}  {}", e.step, e.vp, e.vtl,
+            fmt::format("{:>8}  {:>2}  {:>3}  {:<#18x}  {:<10}  {:<18}  {}", e.step, e.vp, e.vtl,
                         e.rip, lane_name(e.lane), event_row(e.kind).name, detail);
         line.erase(line.find_last_not_of(' ') + 1);
         out += line + '\n';

@@ -282,6 +282,7 @@ JsonText Node::text() const {
 std::vector<Node> Node::children() const {
     const std::vector<JsonValue>& values = document_->values();
     std::vector<Node> result;
+    if (diagnostics_->full()) return result;  // the file is rejected anyway: no more work on it
     for (u32 i = index_ + 1; i < value().end; i = values[i].end) {
         result.push_back(Node(*this, i, false));
     }

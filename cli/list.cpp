@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include "cli/output.hpp"
+#include "cli/verbs.hpp"
+#include "model/log/event.hpp"
+#include "model/switches.hpp"
+#include "sim/insn/rows.hpp"
+#include "sim/state/registers.hpp"
+
+namespace vtlsim::cli {
+namespace {
+
+std::string switches() {
+    std::string out;
+    for (const model::SwitchRow& row : model::switch_rows()) {
+        out += fmt::format("{}: {} [{}]\n", row.name, row.meaning, row.source);
+        for (const model::SwitchValue& value : row.values) {
+            out += fmt::format("  {}{}: {}\n", value.name,
+                               &value == row.values.data() ? " (default)" : "", value.meaning);
+        }
+    }
+    return out;
+}
+
+std::string events() {
+    std::string out;
+    for (const model::EventRow& row : model::event_rows()) {
+        std::string args;
+        for (const model::ArgRow& arg : row.args) {
+            if (arg.format == model::Format::hidden) continue;
+            args += fmt::format("{}{}", args.empty() ? " (" : ", ", arg.name);
+        }
+        out += fmt::format("{}{}: {}\n", row.name, args.empty() ? "" : args + ")", row.meaning);
+    }
+    return out;
+}
+
+std::string registers() {
+    std::string out;
+    for (const sim::RegInfo& row : sim::registers()) {
+        out += fmt::format("{} ({} bits) [{}]\n", row.name, row.bits, row.source);
+    }
+    return out;
+}
+
+std::string instructions() {
+    std::string out;
+    for (const sim::InsnRow& row : sim::all_rows()) {
+        out += fmt::format("{} [{}]\n", ZydisMnemonicGetString(row.mnemonic), row.manual);
+    }
+    return out;
+}
+
+}  // namespace
+
+int list_verb(const ListOptions& options) {
+    const std::string text = options.what == "switches"    ? switches()
+                             : options.what == "events"    ? events()
+                             : options.what == "registers" ? registers()
+                                                           : instructions();
+    return write_output("", text) ? 0 : 2;
+}
+
+}  // namespace vtlsim::cli

@@ -1,0 +1,459 @@
+#include "runner/schema.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "model/log/event.hpp"
+#include "model/switches.hpp"
+#include "model/vtl2/layout.hpp"
+#include "runner/limits.hpp"
+#include "runner/load_expect.hpp"
+#include "sim/state/registers.hpp"
+
+namespace vtlsim::runner {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Node::integer(), Node::hex(), Node::bytes() and what starts a label, as regular expressions.
+constexpr std::string_view kNumber = "0x[0-9a-fA-F]+(_[0-9a-fA-F]+)*|0b[01]+|[0-9]+";
+constexpr std::string_view kBytes = "^([ \\t\\r\\n]*[0-9a-fA-F]{2})*[ \\t\\r\\n]*$";
+constexpr std::string_view kLabel = "(vtl2:)?[A-Za-z_.?@$~#][A-Za-z0-9_.?@$~#]*";
+
+std::string whole(std::string_view pattern) { return fmt::format("^({})$", pattern); }
+
+Json with(Json schema, std::string_view description, Json example) {
+    schema["description"] = description;
+    schema["examples"] = Json::array({std::move(example)});
+    return schema;
+}
+
+Json ref(std::string_view name) {
+    return {{"allOf", Json::array({{{"$ref", fmt::format("#/definitions/{}", name)}}})}};
+}
+
+// A number or its text. The bounds hold for both; a schema can only state them for the number.
+Json integer(u64 min, u64 max) {
+    return {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", min}, {"maximum", max}},
+                                   {{"type", "string"}, {"pattern", whole(kNumber)}}})}};
+}
+Json integer_to(u64 max) { return integer(0, max); }
+
+Json hex(u32 digits) {
+    return {{"type", "string"},
+            {"pattern", fmt::format("^0x([0-9a-fA-F]_?){{{}}}[0-9a-fA-F]$", digits - 1)}};
+}
+
+Json text(std::string_view pattern = {}) {
+    Json schema = {{"type", "string"}, {"minLength", 1}};
+    if (!pattern.empty()) schema["pattern"] = pattern;
+    return schema;
+}
+
+Json boolean() { return {{"type", "boolean"}}; }
+
+Json array(Json items) { return {{"type", "array"}, {"items", std::move(items)}}; }
+
+Json object(Json properties, std::initializer_list<std::string_view> required = {}) {
+    Json schema = {{"type", "object"}, {"additionalProperties", false}};
+    if (required.size() != 0) schema["required"] = required;
+    schema["properties"] = std::move(properties);
+    return schema;
+}
+
+template <class Rows, class Get>
+Json names(const Rows& rows, Get get) {
+    Json out = Json::array();
+    for (const auto& row : rows) out.push_back(get(row));
+    return out;
+}
+
+// --- switches -----------------------------------------------------------------------------------
+
+Json switch_value(const model::SwitchRow& row) {
+    return {{"enum", names(row.values, [](const auto& v) { return v.name; })}};
+}
+
+// Every switch, with one value or, for variants, also with several.
+Json switches(bool several) {
+    Json properties = Json::object();
+    for (const model::SwitchRow& row : model::switch_rows()) {
+        std::string description = fmt::format("{} ({}).", row.meaning, row.source);
+        for (const model::SwitchValue& v : row.values) {
+            description += fmt::format("\n{}{}: {}.", v.name,
+                                       &v == row.values.data() ? " (default)" : "", v.meaning);
+        }
+        Json value = switch_value(row);
+        Json example = row.values.back().name;
+        if (several) {
+            Json list = array(value);
+            list["minItems"] = 1;
+            list["uniqueItems"] = true;
+            value = {{"anyOf", Json::array({value, list})}};
+            example = names(row.values, [](const auto& v) { return v.name; });
+        }
+        properties[std::string(row.name)] = with(value, description, std::move(example));
+    }
+    Json schema = object(std::move(properties));
+    if (several) schema["minProperties"] = 1;
+    return schema;
+}
+
+// --- the world ----------------------------------------------------------------------------------
+
+Json registers() {
+    Json properties = Json::object();
+    for (const sim::RegInfo& row : sim::registers()) {
+        const bool wide = row.bits > 64;
+        const u64 max = wide ? 0 : ~u64{0} >> (64 - row.bits);
+        properties[std::string(row.name)] =
+            with(wide ? hex(row.bits / 4) : integer_to(max),
+                 fmt::format("{} bits ({}).", row.bits, row.source),
+                 wide ? "0x" + std::string(row.bits / 4, '0') : std::string("0x1"));
+    }
+    return object(std::move(properties));
+}
+
+Json image(std::string_view at, std::initializer_list<std::string_view> required) {
+    Json schema = object(
+        {{"at", with(ref("address"), at, "0x2000")},
+         {"asm", with(ref("asm"),
+                      "Intel-syntax assembly (docs/assembly.md): one string, or one string a line.",
+                      Json::array({"again:  nop", "        jmp again"}))},
+         {"bytes",
+          with(ref("bytes"), "Bytes in order of address, two hexadecimal digits each.", "90 f4")}},
+        required);
+    schema["oneOf"] = Json::array({{{"required", {"asm"}}}, {{"required", {"bytes"}}}});
+    return schema;
+}
+
+Json guest() {
+    return object(
+        {{"ram", with(integer(sim::kPageSize, model::layout::kMaxGuestRam),
+                      "Size of guest RAM in bytes, from address 0; a multiple of 4096. Default: "
+                      "16 MiB.",
+                      "0x1000000")},
+         {"code",
+          with(image(fmt::format("Guest physical address of the first byte. Default: {:#x}.",
+                                 kDefaultCode),
+                     {}),
+               "What the guest executes.", {{"asm", "hlt"}})},
+         {"entry",
+          with(ref("place"), "Where the guest starts. Default: where the code starts.", "start")},
+         {"registers",
+          with(
+              ref("registers"),
+              fmt::format("Initial registers of VTL0, on top of flat 64-bit mode at CPL 0 with RSP "
+                          "= {:#x}.",
+                          kDefaultStack),
+              {{"rax", "0x1"}})},
+         {"memory", with(array(image("Guest physical address of the first byte.", {"at"})),
+                         "More code or data in guest RAM. What is not given is zero.",
+                         Json::array({{{"at", "0x2000"}, {"bytes", "90 f4"}}}))}},
+        {"code"});
+}
+
+Json vtl2() {
+    return object(
+        {{"registers", with(ref("registers"),
+                            "Registers that the VTL2 kernel starts with, instead of its "
+                            "own.",
+                            {{"rbx", "0x5a"}})},
+         {"memory", with(array(image("Physical address of the first byte.", {"at"})),
+                         fmt::format("Bytes in VTL2's memory ({:#x} to {:#x}), over what "
+                                     "is there.",
+                                     model::layout::kVtl2Base, model::layout::kVtl2End - 1),
+                         Json::array({{{"at", "0x8034100"}, {"bytes", "01"}}}))}});
+}
+
+Json devices() {
+    return array(object(
+        {{"port", with(integer_to(0xFFFF), "I/O port.", "0x3fe")},
+         {"size", with(ref("port_size"),
+                       "Bytes of an access that the device answers: 1, 2 or 4. Default: 1.", 1)},
+         {"reads", with(array(integer_to(0xFFFFFFFF)),
+                        "What reads give, in turn; the last one for ever after. Without any: all "
+                        "ones.",
+                        Json::array({"0xb0"}))}},
+        {"port"}));
+}
+
+Json cpuid() {
+    const auto part = [](std::string_view name) {
+        return with(integer_to(0xFFFFFFFF), fmt::format("{} of the answer. Default: 0.", name),
+                    "0x0");
+    };
+    return array(
+        object({{"leaf", with(integer_to(0xFFFFFFFF), "EAX of the question.", "0x40000000")},
+                {"eax", part("EAX")},
+                {"ebx", part("EBX")},
+                {"ecx", part("ECX")},
+                {"edx", part("EDX")}},
+               {"leaf"}));
+}
+
+Json msrs() {
+    return array(
+        object({{"msr", with(integer_to(0xFFFFFFFF), "Number of the MSR.", "0x40000000")},
+                {"value", with(integer_to(~u64{0}), "What RDMSR gives, until it is written.", 0)}},
+               {"msr", "value"}));
+}
+
+Json hypercalls() {
+    return array(
+        object({{"code", with(integer_to(0xFFFF), "Call code: the low 16 bits of RCX.", "0x5c")},
+                {"status", with(integer_to(~u64{0}), "What the guest gets in RAX.", 0)}},
+               {"code", "status"}));
+}
+
+// --- pinned events ------------------------------------------------------------------------------
+
+Json events() {
+    const auto event = [](std::string_view action, Json more) {
+        Json properties = {
+            {"do", with({{"const", action}}, "What happens.", action)},
+            {"before", with(ref("place"),
+                            "The instruction before which it happens: a label of the guest, "
+                            "\"vtl2:\" and a label of the VTL2 kernel, or a linear address.",
+                            "again")},
+            {"nth", with(integer(1, kMaxSteps),
+                         "At which start of that instruction, from 1. Default: 1.", 2)},
+            {"may_not_happen",
+             with(boolean(),
+                  "True: no failure if the instruction does not start that often. Default: false.",
+                  true)}};
+        properties.update(more);
+        return object(std::move(properties), {"do", "before"});
+    };
+    Json interrupt = event(
+        "interrupt",
+        {{"vtl",
+          with({{"enum", {0, 2, "0", "2"}}}, "Whose interrupt it is: 0 or 2. Default: 2.", 2)},
+         {"vector", with(integer(16, 255), "Vector. Default: 0x20.", "0x30")},
+         {"transient",
+          with(boolean(),
+               "True: it makes the hypervisor enter VTL2 and is gone; false: it stays in the APIC "
+               "until it is taken. Only for VTL2. Default: false.",
+               true)}});
+    interrupt["description"] = "An interrupt becomes pending.";
+    Json stop = event("stop", Json::object());
+    stop["description"] = "The VMM asks the VTL2 kernel to stop the run.";
+    Json schema = array({{"oneOf", Json::array({interrupt, stop})}});
+    schema["maxItems"] = kMaxEvents;
+    return schema;
+}
+
+Json limits() {
+    return object(
+        {{"steps",
+          with(integer(1, kMaxSteps),
+               fmt::format("Atomic steps of all actors. Default: {}.", model::Limits{}.steps),
+               1000)},
+         {"memory", with(integer(kMinMemory, kMaxMemory),
+                         fmt::format("Bytes that guest and VTL2 may touch, in whole pages of 4096. "
+                                     "Default: {}.",
+                                     model::Limits{}.pages * sim::kPageSize),
+                         "0x100000")}});
+}
+
+// --- expectations -------------------------------------------------------------------------------
+
+Json argument(const model::ArgRow& arg) {
+    using model::Format;
+    const auto words = model::format_words(arg.format);
+    if (!words.empty()) {
+        return {{"anyOf", Json::array({{{"enum", names(words, [](auto w) { return w; })}},
+                                       integer_to(~u64{0})})}};
+    }
+    switch (arg.format) {
+        case Format::flag:
+            return boolean();
+        case Format::reg:
+            return {{"enum", names(sim::registers(), [](const auto& r) { return r.name; })}};
+        case Format::message_type:
+            return {
+                {"anyOf",
+                 Json::array({{{"enum", names(message_types(), [](auto t) { return t.first; })}},
+                              integer_to(0xFFFFFFFF)})}};
+        case Format::gpa:
+            return ref("field");
+        default:
+            return integer_to(~u64{0});
+    }
+}
+
+Json argument_example(const model::ArgRow& arg) {
+    using model::Format;
+    const auto words = model::format_words(arg.format);
+    if (!words.empty()) return words.back();
+    if (arg.format == Format::flag) return true;
+    if (arg.format == Format::reg) return "rax";
+    if (arg.format == Format::message_type) return message_types().back().first;
+    if (arg.format == Format::gpa) return "context.rax";
+    return "0x1";
+}
+
+Json pattern() {
+    Json kinds = Json::array();
+    for (const model::EventRow& row : model::event_rows()) {
+        Json properties = {
+            {"event", with({{"const", row.name}}, fmt::format("{}.", row.meaning), row.name)},
+            {"vtl", with(integer_to(2), "The VTL that was active.", 2)},
+            {"at", with(ref("place"), "RIP when it happened: an address or a label.", "again")}};
+        for (const model::ArgRow& arg : row.args) {
+            if (!can_be_expected(arg.format)) continue;
+            properties[std::string(arg.name)] = with(
+                argument(arg), fmt::format("Argument of {}.", row.name), argument_example(arg));
+        }
+        kinds.push_back(object(std::move(properties), {"event"}));
+    }
+    return {{"oneOf", kinds}};
+}
+
+Json claim() {
+    const Json pattern = {{"$ref", "#/definitions/pattern"}};
+    const Json example = {{"event", "vmm-assert"}};
+    return {{"anyOf",
+             Json::array(
+                 {pattern,
+                  object({{"next", with(ref("pattern"),
+                                        "The next event after the last match. Starts of "
+                                        "instructions (insn) are passed over unless asked for.",
+                                        example)}},
+                         {"next"}),
+                  object({{"never", with(ref("pattern"),
+                                         "No such event between the matches before and after this "
+                                         "line, or to the end of the log.",
+                                         example)}},
+                         {"never"})})}};
+}
+
+Json state() {
+    std::string registers;
+    for (const sim::RegInfo& row : sim::registers()) {
+        registers += fmt::format("{}{}", registers.empty() ? "" : "|", row.name);
+    }
+    Json patterns = Json::object();
+    const auto add = [&](const std::string& pattern, std::string_view description, Json example) {
+        patterns["^" + pattern + "$"] = with(ref("value"), description, std::move(example));
+    };
+    add("vtl[02]\\.(" + registers + ")", "A register as that VTL sees it.", "0x1");
+    add("port\\.(0x[0-9a-fA-F]{1,4}|[0-9]{1,5})\\.(reads|writes|last_written)",
+        "How often a port was read or written, and the last value written.", 1);
+    add("(vmm\\.exits|hypervisor\\.messages)", "Intercepts handled, and messages written.", 1);
+    add("(context|message|assist|regpage|command|control|hcl_run)\\.[a-z0-9_.\\[\\]]+",
+        "A field of the VMM's picture of the guest, of the intercept message, or of a page that "
+        "VTL2 shares (docs/scenarios.md).",
+        "0x12");
+    return {{"type", "object"}, {"additionalProperties", false}, {"patternProperties", patterns}};
+}
+
+Json expect() {
+    Json schema = object(
+        {{"end", with({{"enum", names(model::end_reason_names().subspan(1),
+                                      [](auto name) { return name; })}},
+                      "How the run ends.", "guest-halted")},
+         {"state", with(state(), "Values after the run, by name.", {{"vtl0.rax", "0x1"}})},
+         {"memory",
+          with(array(object({{"at", with(ref("place"), "Physical address, or a label.", "0x2000")},
+                             {"bytes", with(ref("some_bytes"), "What lies there.", "90 f4")}},
+                            {"at", "bytes"})),
+               "Memory after the run.", Json::array({{{"at", "0x2000"}, {"bytes", "90 f4"}}}))},
+         {"log", with(array(ref("claim")),
+                      "What the event log holds, in this order; other events may come between.",
+                      Json::array({{{"event", "vmm-assert"}}}))}});
+    schema["minProperties"] = 1;
+    return schema;
+}
+
+Json variants() {
+    return object(
+        {{"switches", with(switches(true),
+                           fmt::format("The scenario runs with every combination of these values, "
+                                       "at most {}; the last switch varies fastest.",
+                                       kMaxVariants),
+                           {{"vmm_fix", {"V0", "V1"}}})},
+         {"expect",
+          with(
+              array(object({{"when", with(ref("when"),
+                                          "For which variants: those whose switches "
+                                          "have one of the listed values.",
+                                          {{"vmm_fix", {"V1", "V1V2"}}})},
+                            {"expect", with(ref("expect"), "What is expected of them as well.",
+                                            {{"end", "guest-halted"}})}},
+                           {"when", "expect"})),
+              "Expectations of some variants, on top of the scenario's own; of several ends the "
+              "last one counts.",
+              Json::array({{{"when", {{"vmm_fix", "V0"}}}, {"expect", {{"end", "vmm-panic"}}}}}))}},
+        {"switches"});
+}
+
+Json definitions() {
+    return {
+        {"address", integer_to(~u64{0})},
+        {"place",
+         {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", 0}},
+                                 text(fmt::format("^({}|{})$", kNumber, kLabel))})}}},
+        {"field",
+         {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", 0}},
+                                 text(fmt::format("^({}|[a-z_]+(\\.[a-z0-9_]+)*)$", kNumber))})}}},
+        {"asm", {{"anyOf", Json::array({{{"type", "string"}}, array({{"type", "string"}})})}}},
+        {"bytes", {{"type", "string"}, {"pattern", kBytes}}},
+        {"some_bytes", {{"type", "string"}, {"pattern", kBytes}, {"minLength", 2}}},
+        {"port_size", {{"enum", {1, 2, 4, "1", "2", "4"}}}},
+        {"value", {{"anyOf", Json::array({integer_to(~u64{0}), hex(20), hex(32)})}}},
+        {"registers", registers()},
+        {"when", switches(true)},
+        {"pattern", pattern()},
+        {"claim", claim()},
+        {"expect", expect()},
+    };
+}
+
+}  // namespace
+
+std::string scenario_schema() {
+    Json properties = {
+        {"$schema", with({{"type", "string"}}, "This schema, for editors.",
+                         "../../docs/scenario.schema.json")},
+        {"name", with(text("^[A-Za-z0-9._-]+$"), "What reports call it.", "crash-shadow")},
+        {"why",
+         with(text(), "What it shows, and why that matters.", "The crash as the report tells it.")},
+        {"source", with(text(), "Where the facts come from.", "hyperv-vtl.md 1.6")},
+        {"switches", with(switches(false), "The model switches that are not at their default.",
+                          {{"gpr_model", "shadow"}})},
+        {"guest", with(guest(), "The guest: VTL0.", {{"code", {{"asm", "hlt"}}}})},
+        {"vtl2", with(vtl2(), "Changes to what VTL2 starts with.", Json::object())},
+        {"devices", with(devices(), "Devices at I/O ports. A port without one reads as all ones.",
+                         Json::array({{{"port", "0x3fe"}, {"reads", {"0xb0"}}}}))},
+        {"cpuid", with(cpuid(), "The VMM's answers to CPUID.",
+                       Json::array({{{"leaf", "0x40000000"}, {"eax", 1}}}))},
+        {"msrs", with(msrs(), "MSRs that the VMM has.",
+                      Json::array({{{"msr", "0x40000000"}, {"value", 0}}}))},
+        {"hypercalls", with(hypercalls(), "Hypercalls that the VMM serves.",
+                            Json::array({{{"code", "0x5c"}, {"status", 0}}}))},
+        {"events", with(events(), "What happens at a chosen point of the run.",
+                        Json::array({{{"do", "interrupt"}, {"before", "again"}}}))},
+        {"limits", with(limits(), "Where a run that does not end is cut off: exit status 3.",
+                        {{"steps", 1000}})},
+        {"expect", with(ref("expect"), "What must hold after the run, of every variant.",
+                        {{"end", "guest-halted"}})},
+        {"variants", with(variants(), "The scenario under several combinations of switches.",
+                          {{"switches", {{"vmm_fix", {"V0", "V1"}}}}})},
+        {"show",
+         with(array(text()), "Names as in \"state\" whose values the table of the variants prints.",
+              Json::array({"vtl0.rax"}))},
+    };
+    properties["name"]["maxLength"] = kMaxName;
+    Json schema = {{"$schema", "http://json-schema.org/draft-07/schema#"},
+                   {"title", "vtlsim scenario"},
+                   {"description",
+                    "A scenario of vtlsim (docs/scenarios.md). Made by `vtlsim schema`; do not "
+                    "edit."}};
+    schema.update(object(std::move(properties), {"name", "why", "source", "guest"}));
+    schema["anyOf"] = Json::array({{{"required", {"expect"}}}, {{"required", {"variants"}}}});
+    schema["definitions"] = definitions();
+    return schema.dump(2) + "\n";
+}
+
+}  // namespace vtlsim::runner
