@@ -29,6 +29,7 @@ struct Board {
     }
     // With the RIP given, for what happens in the middle of an instruction.
     void emit_at(u64 rip, EventKind kind, Lane lane, std::initializer_list<u64> args) {
+        if (end != EndReason::none) return;  // the end is the last event
         Event e{.step = step, .kind = kind, .lane = lane, .vtl = active_vtl, .rip = rip};
         std::copy(args.begin(), args.end(), e.args.begin());
         log.add(e);
@@ -38,8 +39,8 @@ struct Board {
 
     void finish(EndReason reason) {
         if (end != EndReason::none) return;
-        end = reason;
         emit(EventKind::end, Lane::hypervisor, {static_cast<u64>(reason)});
+        end = reason;
     }
     void not_modelled(std::string what) {
         const u64 text = log.add_text(std::move(what));

@@ -15,6 +15,7 @@ class World {
     // The config must outlive the world. Throws std::invalid_argument when check_config() is not
     // empty.
     explicit World(const WorldConfig& config);
+    explicit World(WorldConfig&&) = delete;
     ~World();
     World(const World&) = delete;
     World& operator=(const World&) = delete;

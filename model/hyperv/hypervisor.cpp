@@ -30,7 +30,14 @@ void Hypervisor::guest_exit(const Exit& exit) {
             break;
         case ExitKind::rdmsr:
         case ExitKind::wrmsr:
-            msr_intercept(exit);
+            // Each VTL has an APIC of its own, which is the hypervisor's, not the VMM's.
+            if (exit.msr == msr::kX2apicEoi && exit.kind == ExitKind::wrmsr) {
+                write_msr(exit);
+            } else if (exit.msr >= msr::kX2apicFirst && exit.msr <= msr::kX2apicLast) {
+                board_.not_modelled(fmt::format("x2APIC MSR {:#x} of VTL0", exit.msr));
+            } else {
+                msr_intercept(exit);
+            }
             break;
         case ExitKind::hypercall:
             hypercall_intercept(exit);
@@ -214,20 +221,18 @@ void Hypervisor::hypercall(const Exit& exit) {
         vtl_return(exit);
         return;
     }
-    u64 result = hv_status::kInvalidHypercallCode;
-    if (code == hv_call::kSetVpRegisters) {
-        const u64 repetitions = control >> 32 & 0xFFF;
-        if (repetitions != 1) {
-            board_.not_modelled("HvCallSetVpRegisters of several registers at once");
-            return;
-        }
-        const u64 status = set_vp_registers(board_.cpu.get(Reg::rdx));
-        // TLFS, hypercall result value: repetitions done in bits 32-43.
-        result = status | (status == hv_status::kSuccess ? repetitions << 32 : 0);
-    } else {
-        board_.emit(EventKind::hypercall, Lane::hypervisor, {code, 0, 0, result});
+    if (code != hv_call::kSetVpRegisters) {
+        board_.not_modelled(fmt::format("hypercall {:#x} by VTL2", code));
+        return;
     }
-    board_.cpu.set(Reg::rax, result);
+    const u64 repetitions = control >> 32 & 0xFFF;
+    if (repetitions != 1) {
+        board_.not_modelled("HvCallSetVpRegisters of several registers at once");
+        return;
+    }
+    const u64 status = set_vp_registers(board_.cpu.get(Reg::rdx));
+    // TLFS, hypercall result value: repetitions done in bits 32-43.
+    board_.cpu.set(Reg::rax, status | (status == hv_status::kSuccess ? repetitions << 32 : 0));
     board_.cpu.retire_exit(exit.length);
 }
 
@@ -275,7 +280,11 @@ void Hypervisor::write_msr(const Exit& exit) {
         case msr::kX2apicSvr:
             break;  // on from the start; the spurious vector is never used
         case msr::kX2apicEoi:
-            state_.apic[kVtl2].end_of_interrupt();
+            if (exit.value != 0) {  // SDM 3A 11.12.1.3
+                inject({.vector = sim::Vector::gp, .has_error_code = true});
+                return;
+            }
+            state_.apic[board_.active_vtl].end_of_interrupt();
             break;
         case msr::kVpAssistPage:
             if (exit.value != (layout::kAssistPage | 1)) {

@@ -162,7 +162,8 @@ void Hypervisor::hypercall_intercept(const Exit& exit) {
     const u64 rcx = guest(Reg::rcx);
     board_.emit(EventKind::exit_hypercall, Lane::guest, {rcx});
     const u64 code = rcx & 0xFFFF;
-    if (code == hv_call::kVtlReturn) {  // VTL0 is the lowest VTL
+    // Not for user mode (TLFS: hypercall interface); and VTL0 is the lowest VTL.
+    if (sim::cpl(board_.cpu.state()) != 0 || code == hv_call::kVtlReturn) {
         inject(sim::Fault{.vector = sim::Vector::ud});
         return;
     }

@@ -21,14 +21,13 @@ namespace hv_register {
 inline constexpr u32 kRegisterPage = 0x9001C;
 }
 
-// HV_REGISTER_NAME of an x86 register of the list, and back; nothing where there is none.
+// HV_REGISTER_NAME of an x86 register of the list; nothing where there is none.
 std::optional<sim::Reg> register_of_hv_name(u32 name);
-inline constexpr u32 kHvRegisterRip = 0x20010, kHvRegisterRflags = 0x20011,
-                     kHvRegisterRsp = 0x20004;
+inline constexpr u32 kHvRegisterRip = 0x20010;
 
 namespace msr {
-inline constexpr u32 kX2apicId = 0x802, kX2apicTpr = 0x808, kX2apicEoi = 0x80B, kX2apicSvr = 0x80F,
-                     kX2apicIcr = 0x830, kVpAssistPage = 0x40000073;
+inline constexpr u32 kX2apicFirst = 0x800, kX2apicEoi = 0x80B, kX2apicSvr = 0x80F,
+                     kX2apicIcr = 0x830, kX2apicLast = 0x8FF, kVpAssistPage = 0x40000073;
 }
 
 }  // namespace vtlsim::model

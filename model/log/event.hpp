@@ -51,7 +51,7 @@ enum class EndReason : u8 {
     vmm_error,   // the VMM gave up: the VTL2 kernel reported an error, or an exit without handler
     vtl2_crash,  // VTL2's kernel met a triple fault
     stuck,       // nothing can act: a wake-up was lost
-    stopped,     // a run ended without an intercept, as a stop asked
+    stopped,     // as a stop asked: without an intercept, or after the one that came first
     step_limit,
     memory_limit,
     not_modelled,

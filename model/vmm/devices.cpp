@@ -14,19 +14,18 @@ const PortScript* Devices::script(u16 port, u8 size) const {
 u32 Devices::read(u16 port, u8 size) {
     const u32 mask = size >= 4 ? 0xFFFFFFFF : (u32{1} << size * 8) - 1;
     const PortScript* s = script(port, size);
-    Counts& counts = state_[port];
     u32 value = mask;
     if (s != nullptr && !s->reads.empty()) {
-        const std::size_t i = std::min<std::size_t>(counts.reads, s->reads.size() - 1);
-        value = s->reads[i] & mask;
+        const u64 turn = state_.served[{port, size}]++;
+        value = s->reads[std::min<std::size_t>(turn, s->reads.size() - 1)] & mask;
     }
-    ++counts.reads;
+    ++state_.counts[port].reads;
     board_.emit(EventKind::device_read, Lane::device, {port, size, value, s != nullptr ? 1u : 0u});
     return value;
 }
 
 void Devices::write(u16 port, u8 size, u32 value) {
-    Counts& counts = state_[port];
+    Counts& counts = state_.counts[port];
     ++counts.writes;
     counts.last_written = value;
     const bool claimed = script(port, size) != nullptr;
@@ -34,8 +33,8 @@ void Devices::write(u16 port, u8 size, u32 value) {
 }
 
 Devices::Counts Devices::counts(u16 port) const {
-    const auto it = state_.find(port);
-    return it == state_.end() ? Counts{} : it->second;
+    const auto it = state_.counts.find(port);
+    return it == state_.counts.end() ? Counts{} : it->second;
 }
 
 }  // namespace vtlsim::model

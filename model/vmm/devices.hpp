@@ -23,7 +23,10 @@ class Devices {
     // All accesses to a port so far, with or without a device there.
     Counts counts(u16 port) const;
 
-    using State = std::map<u16, Counts>;
+    struct State {
+        std::map<u16, Counts> counts;
+        std::map<std::pair<u16, u8>, u64> served;  // by port and size: values given from a script
+    };
     const State& state() const { return state_; }
     void set_state(const State& state) { state_ = state; }
 

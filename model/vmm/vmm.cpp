@@ -18,6 +18,16 @@ constexpr u64 kIoctlRequest = layout::kIoctlPage + 0x10;
 // The driver's request vector (hyperv-vtl.md 3.1).
 constexpr u8 kRequestVector = 0x20;
 
+// st0 to st7 count from the top of the stack, the register list does not.
+std::optional<Reg> register_of_fxsave_field(std::string_view name, const sim::CpuState& s) {
+    if (name.size() == 3 && name.starts_with("st")) {
+        const u64 top = s[Reg::fsw] >> 11 & 7;
+        return sim::offset(Reg::fpr0, (top + static_cast<u64>(name[2] - '0')) % 8);
+    }
+    const sim::RegInfo* row = sim::find_register(name);
+    return row == nullptr ? std::nullopt : std::optional(row->reg);
+}
+
 }  // namespace
 
 u64 Vmm::context_address() const {
@@ -50,6 +60,10 @@ void Vmm::step() {
             state_.phase = Phase::start;
             break;
         case Phase::start:
+            if (state_.stopping) {  // the exit that won the race has been handled
+                board_.finish(EndReason::stopped);
+                break;
+            }
             give_command(SidecarCommand::run_vp);
             state_.phase = Phase::running;
             break;
@@ -71,6 +85,7 @@ void Vmm::step() {
 void Vmm::stop() {
     ++board_.step;
     if (state_.phase != Phase::running) return;
+    state_.stopping = true;
     if (sidecar()) {
         if (cpu_status() != CpuStatus::run) return;  // cmpxchg RUN -> STOP
         write_wire(kStatus, CpuStatus::stop);
@@ -99,9 +114,9 @@ void Vmm::set_initial_context() {
     }
     const u64 fx = context_address() + offsetof(CpuContext, fx);
     for (const WireField& field : WireTraits<Fxsave>::fields()) {
-        const sim::RegInfo* reg = sim::find_register(field.name);
-        if (reg == nullptr) continue;
-        const Vec128 value = vtl0.get(reg->reg);
+        const auto reg = register_of_fxsave_field(field.name, vtl0);
+        if (!reg) continue;
+        const Vec128 value = vtl0.get(*reg);
         if (value == Vec128{}) continue;
         switch (field.size) {
             case 1:

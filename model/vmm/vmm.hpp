@@ -16,7 +16,8 @@ class Vmm {
     bool ready() const;
     // One atomic step.
     void step();
-    // Asks the VTL2 kernel to stop the run (cancel); nothing if no run is going on.
+    // Asks the VTL2 kernel to stop the run (cancel); nothing if no run is going on. An intercept
+    // that comes first is still handled (hyperv-vtl.md 3.4).
     void stop();
 
     enum class Phase : u8 {
@@ -31,6 +32,7 @@ class Vmm {
         Phase phase = Phase::boot;
         u64 next_rip = 0;
         u64 exits = 0;  // intercepts handled
+        bool stopping = false;
     };
     const State& state() const { return state_; }
     void set_state(const State& state) { state_ = state; }

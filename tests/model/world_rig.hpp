@@ -53,6 +53,24 @@ class Run {
         return *world_;
     }
     model::EndReason finish() { return world().run(); }
+    // A gate of the guest's IDT; the first one sets the tables up.
+    void gate(u8 vector, u64 handler) {
+        constexpr u64 kIdt = 0x4000;
+        constexpr u64 kGdt = 0x5000;
+        if (!has_tables_) {
+            has_tables_ = true;
+            code(kGdt, "dq 0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF");
+            set(sim::Reg::gdtr_base, kGdt);
+            set(sim::Reg::gdtr_limit, 3 * 8 - 1);
+            set(sim::Reg::idtr_base, kIdt);
+            set(sim::Reg::idtr_limit, 256 * 16 - 1);
+        }
+        const u64 low = (handler & 0xFFFF) | 0x08 << 16 | u64{0x8E00} << 32;
+        std::vector<u8> bytes(16);
+        std::memcpy(bytes.data(), &low, sizeof(low));  // handlers lie below 64 KiB
+        memory(kIdt + u64{vector} * 16, std::move(bytes));
+    }
+
     // Runs until the log has `n` events of the kind.
     model::World& until_event(model::EventKind kind, std::size_t n = 1) {
         while (events(kind).size() < n) {
@@ -104,6 +122,7 @@ class Run {
 
   private:
     std::unique_ptr<model::World> world_;
+    bool has_tables_ = false;
 };
 
 }  // namespace vtlsim::tests
