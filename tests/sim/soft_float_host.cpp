@@ -102,7 +102,7 @@ class Source {
     u16 control() {
         constexpr u16 kPrecisions[] = {0, 2, 3, 3};
         const u64 mask = below(3) == 0 ? bits() & kAllExceptions : kAllExceptions;
-        return static_cast<u16>(0x40 | mask | kPrecisions[below(4)] << 8 | below(4) << 10);
+        return static_cast<u16>(0x40 | mask | u64{kPrecisions[below(4)]} << 8 | below(4) << 10);
     }
 
   private:
