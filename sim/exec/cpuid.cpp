@@ -6,9 +6,15 @@ namespace {
 // Leaf 1 EDX (SDM 2A CPUID table 3-11). FXSR and SSE2 moves exist; x87 arithmetic does not yet, so
 // FPU (bit 0) stays clear, and with it everything that an OS would deduce.
 constexpr u32 kFeatureDe = 1u << 2, kFeaturePse = 1u << 3, kFeatureMsr = 1u << 5,
-              kFeaturePae = 1u << 6, kFeaturePge = 1u << 13, kFeaturePat = 1u << 16,
-              kFeatureFxsr = 1u << 24;
+              kFeaturePae = 1u << 6, kFeatureCx8 = 1u << 8, kFeaturePge = 1u << 13,
+              kFeatureCmov = 1u << 15, kFeaturePat = 1u << 16, kFeatureFxsr = 1u << 24;
+// Leaf 1 ECX.
+constexpr u32 kFeatureCx16 = 1u << 13, kFeatureMovbe = 1u << 22, kFeaturePopcnt = 1u << 23;
 
+// Leaf 80000001 ECX (AMD APM 3 E.4.2): ABM is LZCNT. TZCNT is there without BMI1, whose bit speaks
+// for more.
+constexpr u32 kLahf = 1u << 0, kAbm = 1u << 5, kPrefetchw = 1u << 8;
+// Leaf 80000001 EDX.
 constexpr u32 kLongMode = 1u << 29, kNx = 1u << 20;
 
 }  // namespace
@@ -18,13 +24,13 @@ CpuidResult cpuid(u32 leaf, u32) {
         case 0:
             return {1, 0x736C7476, 0x4D49534C, 0x56206D69};  // "vtls" "im V" "LSIM"
         case 1:
-            return {0x00000600, 0, 0,
-                    kFeatureDe | kFeaturePse | kFeatureMsr | kFeaturePae | kFeaturePge |
-                        kFeaturePat | kFeatureFxsr};
+            return {0x00000600, 0, kFeatureCx16 | kFeatureMovbe | kFeaturePopcnt,
+                    kFeatureDe | kFeaturePse | kFeatureMsr | kFeaturePae | kFeatureCx8 |
+                        kFeaturePge | kFeatureCmov | kFeaturePat | kFeatureFxsr};
         case 0x80000000:
             return {0x80000001, 0, 0, 0};
         case 0x80000001:
-            return {0, 0, 0, kLongMode | kNx};
+            return {0, 0, kLahf | kAbm | kPrefetchw, kLongMode | kNx};
         default:
             return {};
     }

@@ -63,8 +63,9 @@ struct Exec {
         }
     }
     u64 next_rip(const Op& op) const { return s[Reg::rip] + op.next; }
-    u64 linear(const Op& op) const {
-        const u64 offset = s.scalar[op.base] + (s.scalar[op.index] << op.scale) + op.disp;
+    // `extra` is added to the offset before it is cut to the address size.
+    u64 linear(const Op& op, u64 extra = 0) const {
+        const u64 offset = s.scalar[op.base] + (s.scalar[op.index] << op.scale) + op.disp + extra;
         return (offset & op.address_mask) + s.scalar[op.segment_base];
     }
     u64 rflags() const { return (s[Reg::rflags] & ~flag::kStatus) | flags.status(); }
@@ -116,6 +117,19 @@ struct Exec {
     bool probe(u64 address, std::size_t size, Access access, bool stack = false);
     bool load_slow(u64 address, void* out, std::size_t size, bool stack);
     bool store_slow(u64 address, const void* value, std::size_t size, bool stack);
+
+    // The byte itself, valid to the end of its page, where the TLB allows the access without
+    // further ado; else null.
+    const u8* readable(u64 address) {
+        const TlbEntry& e = tlb.slot(address);
+        return e.read_tag == ((address & ~kPageMask) | context) ? e.host + (address & kPageMask)
+                                                                : nullptr;
+    }
+    u8* writable(u64 address) {
+        const TlbEntry& e = tlb.slot(address);
+        return e.write_tag == ((address & ~kPageMask) | context) ? e.host + (address & kPageMask)
+                                                                 : nullptr;
+    }
 
     template <class T>
     bool load_operand(const Op& op, T& out) {

@@ -1,4 +1,4 @@
-// ADD ADC SUB SBB CMP INC DEC NEG, XADD, CMPXCHG.
+// ADD ADC SUB SBB CMP INC DEC NEG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B.
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -130,6 +130,27 @@ Flow cmpxchg(Exec& x, const Op& op) {
     return Flow::next;
 }
 
+// CMPXCHG8B and 16B: (R/E)DX:(R/E)AX with memory, (R/E)CX:(R/E)BX is what may replace it. Only ZF
+// changes.
+template <class T>
+Flow cmpxchg_pair(Exec& x, const Op& op) {
+    using Pair = std::array<T, 2>;
+    const auto half = [&](Reg reg) { return x.reg<T>(static_cast<u8>(index_of(reg))); };
+    const u64 address = x.linear(op);
+    if (sizeof(T) == 8 && address % 16 != 0) return x.fault(Vector::gp, 0);
+    Pair a{};
+    if (!x.load_for_store(address, a, op.stack_segment)) return Flow::stop;
+    const bool equal = a == Pair{half(Reg::rax), half(Reg::rdx)};
+    const Pair written = equal ? Pair{half(Reg::rbx), half(Reg::rcx)} : a;
+    if (!x.store(address, written, op.stack_segment)) return Flow::stop;
+    x.flags.set_status((x.flags.status() & ~flag::zf) | (equal ? flag::zf : 0));
+    if (!equal) {
+        x.set_reg<T>(static_cast<u8>(index_of(Reg::rax)), a[0]);
+        x.set_reg<T>(static_cast<u8>(index_of(Reg::rdx)), a[1]);
+    }
+    return Flow::next;
+}
+
 bool translate_xadd(const Decoded& d, Op& op) {
     Form form{};
     if (!set_two_operands(d, op, form)) return false;
@@ -148,11 +169,20 @@ bool translate_cmpxchg(const Decoded& d, Op& op) {
     return op.handler != nullptr;
 }
 
+template <class T>
+bool translate_cmpxchg_pair(const Decoded& d, Op& op) {
+    set_memory(d[0], op);
+    op.handler = cmpxchg_pair<T>;
+    return true;
+}
+
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_ADC, translate_binary<Adc>, "SDM 2A ADC"},
     {ZYDIS_MNEMONIC_ADD, translate_binary<Add>, "SDM 2A ADD"},
     {ZYDIS_MNEMONIC_CMP, translate_binary<Cmp>, "SDM 2A CMP"},
     {ZYDIS_MNEMONIC_CMPXCHG, translate_cmpxchg, "SDM 2A CMPXCHG"},
+    {ZYDIS_MNEMONIC_CMPXCHG16B, translate_cmpxchg_pair<u64>, "SDM 2A CMPXCHG16B"},
+    {ZYDIS_MNEMONIC_CMPXCHG8B, translate_cmpxchg_pair<u32>, "SDM 2A CMPXCHG8B"},
     {ZYDIS_MNEMONIC_DEC, translate_unary<Dec>, "SDM 2A DEC"},
     {ZYDIS_MNEMONIC_INC, translate_unary<Inc>, "SDM 2A INC"},
     {ZYDIS_MNEMONIC_NEG, translate_unary<Neg>, "SDM 2B NEG"},

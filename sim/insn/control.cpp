@@ -1,4 +1,4 @@
-// Near control transfer: JMP Jcc CALL RET, and the software interrupts.
+// Near control transfer: JMP Jcc LOOPcc JRCXZ CALL RET, the software interrupts, UD.
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -54,6 +54,28 @@ Flow jcc(Exec& x, const Op& op) {
     return go(x, x.next_rip(op) + (condition<Code>(x.flags) ? op.imm : 0));
 }
 
+// Counts in RCX, or ECX with a 32-bit address size (which clears the upper half).
+enum class Loop : u8 { always, while_zero, while_not_zero };
+
+template <Loop L, class Address>
+Flow loop(Exec& x, const Op& op) {
+    constexpr u8 kRcx = static_cast<u8>(index_of(Reg::rcx));
+    const Address count = static_cast<Address>(x.reg<Address>(kRcx) - 1);
+    bool taken = count != 0;
+    if constexpr (L == Loop::while_zero) taken = taken && x.flags.zf();
+    if constexpr (L == Loop::while_not_zero) taken = taken && !x.flags.zf();
+    const u64 target = x.next_rip(op) + (taken ? op.imm : 0);
+    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
+    x.set_reg<Address>(kRcx, count);
+    return go(x, target);
+}
+
+template <class Address>
+Flow jump_if_no_count(Exec& x, const Op& op) {
+    const bool taken = x.reg<Address>(static_cast<u8>(index_of(Reg::rcx))) == 0;
+    return go(x, x.next_rip(op) + (taken ? op.imm : 0));
+}
+
 bool fill_target(const Decoded& d, Op& op) {
     if (d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return false;
     if (d.is_imm(0)) {
@@ -96,6 +118,18 @@ bool translate_jcc(const Decoded& d, Op& op) {
     return fill_target(d, op);
 }
 
+template <Loop L>
+bool translate_loop(const Decoded& d, Op& op) {
+    op.handler = op.address_size == 4 ? loop<L, u32> : loop<L, u64>;
+    return fill_target(d, op);
+}
+
+template <class Address>
+bool translate_no_count(const Decoded& d, Op& op) {
+    op.handler = jump_if_no_count<Address>;
+    return fill_target(d, op);
+}
+
 Flow software_interrupt(Exec& x, const Op& op) {
     x.pending = Fault{.vector = static_cast<Vector>(op.imm), .software = true, .length = op.length};
     return Flow::stop;
@@ -113,7 +147,7 @@ bool translate_int3(const Decoded&, Op& op) {
     return true;
 }
 
-Flow ud2(Exec& x, const Op&) { return x.fault(Vector::ud); }
+Flow undefined(Exec& x, const Op&) { return x.fault(Vector::ud); }
 
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_CALL, translate_call, "SDM 2A CALL"},
@@ -121,6 +155,7 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_INT3, translate_int3, "SDM 2A INT3"},
     {ZYDIS_MNEMONIC_JB, translate_jcc<2>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JBE, translate_jcc<6>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JECXZ, translate_no_count<u32>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JL, translate_jcc<12>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JLE, translate_jcc<14>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JMP, translate_jmp, "SDM 2A JMP"},
@@ -134,10 +169,16 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_JNZ, translate_jcc<5>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JO, translate_jcc<0>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JP, translate_jcc<10>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JRCXZ, translate_no_count<u64>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JS, translate_jcc<8>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JZ, translate_jcc<4>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_LOOP, translate_loop<Loop::always>, "SDM 2A LOOP"},
+    {ZYDIS_MNEMONIC_LOOPE, translate_loop<Loop::while_zero>, "SDM 2A LOOPE"},
+    {ZYDIS_MNEMONIC_LOOPNE, translate_loop<Loop::while_not_zero>, "SDM 2A LOOPNE"},
     {ZYDIS_MNEMONIC_RET, translate_ret, "SDM 2B RET"},
-    {ZYDIS_MNEMONIC_UD2, translate_plain<ud2>, "SDM 2B UD"},
+    {ZYDIS_MNEMONIC_UD0, translate_plain<undefined>, "SDM 2B UD"},
+    {ZYDIS_MNEMONIC_UD1, translate_plain<undefined>, "SDM 2B UD"},
+    {ZYDIS_MNEMONIC_UD2, translate_plain<undefined>, "SDM 2B UD"},
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// MOV between general registers, memory and immediates, MOVZX MOVSX MOVSXD LEA XCHG BSWAP NOP.
+// MOV between general registers, memory and immediates, MOVZX MOVSX MOVSXD MOVBE LEA XCHG BSWAP
+// XLAT NOP, and prefetches, which have no effect that could be seen.
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/system_moves.hpp"
@@ -128,12 +129,16 @@ bool translate_xchg(const Decoded& d, Op& op) {
 }
 
 template <class T>
+T reversed(T value) {
+    if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+    if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+    if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
+    return value;
+}
+
+template <class T>
 Flow bswap(Exec& x, const Op& op) {
-    if constexpr (sizeof(T) == 4) {
-        x.set_reg<u32>(op.dst, __builtin_bswap32(x.reg<u32>(op.dst)));
-    } else {
-        x.set_reg<u64>(op.dst, __builtin_bswap64(x.reg<u64>(op.dst)));
-    }
+    x.set_reg<T>(op.dst, reversed(x.reg<T>(op.dst)));
     return Flow::next;
 }
 
@@ -144,18 +149,66 @@ bool translate_bswap(const Decoded& d, Op& op) {
     return true;
 }
 
+template <class T, bool Load>
+Flow movbe(Exec& x, const Op& op) {
+    if constexpr (!Load) {
+        return x.store_operand(op, reversed(x.reg<T>(op.src))) ? Flow::next : Flow::stop;
+    }
+    T value{};
+    if (!x.load_operand(op, value)) return Flow::stop;
+    x.set_reg<T>(op.dst, reversed(value));
+    return Flow::next;
+}
+
+bool translate_movbe(const Decoded& d, Op& op) {
+    Form form{};
+    if (!set_two_operands(d, op, form)) return false;
+    op.handler = by_size(op.size, [&]<class T>() -> Handler {
+        return form == Form::rm ? movbe<T, true> : movbe<T, false>;
+    });
+    return op.handler != nullptr;
+}
+
+// AL becomes byte AL of the table at RBX.
+Flow xlat(Exec& x, const Op& op) {
+    u8 value = 0;
+    const u64 address = x.linear(op, x.reg<u8>(0));
+    if (!x.load(address, value, op.stack_segment)) return Flow::stop;
+    x.set_reg<u8>(0, value);
+    return Flow::next;
+}
+
+bool translate_xlat(const Decoded& d, Op& op) {
+    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
+        if (!d.is_mem(i)) continue;
+        set_memory(d[i], op);
+        op.index = kNoReg;  // AL, which is added by hand
+        op.handler = xlat;
+        return true;
+    }
+    return false;
+}
+
 Flow nop(Exec&, const Op&) { return Flow::next; }
 
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_BSWAP, translate_bswap, "SDM 2A BSWAP"},
     {ZYDIS_MNEMONIC_LEA, translate_lea, "SDM 2A LEA"},
     {ZYDIS_MNEMONIC_MOV, translate_mov, "SDM 2B MOV"},
+    {ZYDIS_MNEMONIC_MOVBE, translate_movbe, "SDM 2B MOVBE"},
+    {ZYDIS_MNEMONIC_MOVNTI, translate_mov, "SDM 2B MOVNTI"},
     {ZYDIS_MNEMONIC_MOVSX, translate_extend<true>, "SDM 2B MOVSX"},
     {ZYDIS_MNEMONIC_MOVSXD, translate_extend<true>, "SDM 2B MOVSXD"},
     {ZYDIS_MNEMONIC_MOVZX, translate_extend<false>, "SDM 2B MOVZX"},
     {ZYDIS_MNEMONIC_NOP, translate_plain<nop>, "SDM 2B NOP"},
     {ZYDIS_MNEMONIC_PAUSE, translate_plain<nop>, "SDM 2B PAUSE"},
+    {ZYDIS_MNEMONIC_PREFETCHNTA, translate_plain<nop>, "SDM 2B PREFETCHh"},
+    {ZYDIS_MNEMONIC_PREFETCHT0, translate_plain<nop>, "SDM 2B PREFETCHh"},
+    {ZYDIS_MNEMONIC_PREFETCHT1, translate_plain<nop>, "SDM 2B PREFETCHh"},
+    {ZYDIS_MNEMONIC_PREFETCHT2, translate_plain<nop>, "SDM 2B PREFETCHh"},
+    {ZYDIS_MNEMONIC_PREFETCHW, translate_plain<nop>, "SDM 2B PREFETCHW"},
     {ZYDIS_MNEMONIC_XCHG, translate_xchg, "SDM 2D XCHG"},
+    {ZYDIS_MNEMONIC_XLAT, translate_xlat, "SDM 2D XLAT"},
 };
 
 }  // namespace

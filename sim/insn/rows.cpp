@@ -7,8 +7,9 @@ namespace vtlsim::sim {
 namespace {
 
 constexpr auto kFamilies = {
-    arithmetic_rows, control_rows,  fpu_state_rows, io_rows,     logic_rows,
-    move_rows,       sse_move_rows, stack_rows,     string_rows, system_rows,
+    arithmetic_rows, bit_rows,   conditional_rows, control_rows,  fpu_state_rows,
+    io_rows,         logic_rows, move_rows,        multiply_rows, shift_rows,
+    sse_move_rows,   stack_rows, string_rows,      system_rows,
 };
 
 }  // namespace

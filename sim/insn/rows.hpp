@@ -21,11 +21,15 @@ struct InsnRow {
 };
 
 std::span<const InsnRow> arithmetic_rows();
+std::span<const InsnRow> bit_rows();
+std::span<const InsnRow> conditional_rows();
 std::span<const InsnRow> control_rows();
 std::span<const InsnRow> fpu_state_rows();
 std::span<const InsnRow> io_rows();
 std::span<const InsnRow> logic_rows();
 std::span<const InsnRow> move_rows();
+std::span<const InsnRow> multiply_rows();
+std::span<const InsnRow> shift_rows();
 std::span<const InsnRow> sse_move_rows();
 std::span<const InsnRow> stack_rows();
 std::span<const InsnRow> string_rows();

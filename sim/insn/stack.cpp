@@ -1,4 +1,4 @@
-// PUSH POP PUSHF POPF LEAVE.
+// PUSH POP PUSHF POPF ENTER LEAVE.
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -123,6 +123,40 @@ bool translate_popf(const Decoded&, Op& op) {
     return op.handler != nullptr;
 }
 
+// imm: the frame's size; disp: the nesting level. Everything is checked before RSP and RBP move.
+template <class T>
+Flow enter(Exec& x, const Op& op) {
+    constexpr u8 kRbp = static_cast<u8>(index_of(Reg::rbp));
+    const u64 rbp = x.s[Reg::rbp];
+    u64 rsp = x.s[Reg::rsp] - sizeof(T);
+    if (!x.store(rsp, x.reg<T>(kRbp), true)) return Flow::stop;
+    const u64 frame = rsp;
+    const u64 level = op.disp % 32;
+    for (u64 i = 1; i < level; ++i) {
+        T outer{};
+        if (!x.load(rbp - i * sizeof(T), outer, true)) return Flow::stop;
+        rsp -= sizeof(T);
+        if (!x.store(rsp, outer, true)) return Flow::stop;
+    }
+    if (level != 0) {
+        rsp -= sizeof(T);
+        if (!x.store(rsp, static_cast<T>(frame), true)) return Flow::stop;
+    }
+    rsp -= op.imm;
+    // The new top must be writable (SDM 2A ENTER).
+    if (!x.probe(rsp, sizeof(T), Access::write, true)) return Flow::stop;
+    x.s[Reg::rsp] = rsp;
+    x.set_reg<T>(kRbp, static_cast<T>(frame));
+    return Flow::next;
+}
+
+bool translate_enter(const Decoded& d, Op& op) {
+    op.imm = d[0].imm.value.u;
+    op.disp = d[1].imm.value.u;
+    op.handler = by_stack_size(op.size, []<class T>() -> Handler { return enter<T>; });
+    return op.handler != nullptr;
+}
+
 template <class T>
 Flow leave(Exec& x, const Op&) {
     const u64 rbp = x.s[Reg::rbp];
@@ -139,6 +173,7 @@ bool translate_leave(const Decoded&, Op& op) {
 }
 
 constexpr InsnRow kRows[] = {
+    {ZYDIS_MNEMONIC_ENTER, translate_enter, "SDM 2A ENTER"},
     {ZYDIS_MNEMONIC_LEAVE, translate_leave, "SDM 2A LEAVE"},
     {ZYDIS_MNEMONIC_POP, translate_pop, "SDM 2B POP"},
     {ZYDIS_MNEMONIC_POPF, translate_popf, "SDM 2B POPF"},

@@ -1,14 +1,13 @@
 // MOVS STOS LODS CMPS SCAS with their repeat prefixes (SDM 2B REP). 64-bit mode: 32- and 64-bit
 // addresses.
+#include <algorithm>
+
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/sse_move.hpp"
 
 namespace vtlsim::sim {
 namespace {
-
-// Iterations before the loop outside looks for interrupts again.
-constexpr u64 kChunk = 1024;
 
 constexpr u8 kRcx = static_cast<u8>(index_of(Reg::rcx));
 constexpr u8 kRsi = static_cast<u8>(index_of(Reg::rsi));
@@ -19,6 +18,7 @@ enum class Kind : u8 { movs, stos, lods, cmps, scas };
 
 constexpr bool uses_source(Kind k) { return k == Kind::movs || k == Kind::lods || k == Kind::cmps; }
 constexpr bool uses_destination(Kind k) { return k != Kind::lods; }
+constexpr bool writes(Kind k) { return k == Kind::movs || k == Kind::stos; }
 constexpr bool compares(Kind k) { return k == Kind::cmps || k == Kind::scas; }
 
 template <class T>
@@ -29,11 +29,11 @@ void set_compare_flags(Exec& x, T a, T b) {
 
 // One element. False: `pending` is set and nothing has changed.
 template <Kind K, class T>
-bool element(Exec& x, u64 source, u64 destination) {
+bool element(Exec& x, u64 source, u64 destination, bool stack) {
     T a{};
     T b{};
     if constexpr (uses_source(K)) {
-        if (!x.load(source, a)) return false;
+        if (!x.load(source, a, stack)) return false;
     }
     if constexpr (K == Kind::movs) return x.store(destination, a);
     if constexpr (K == Kind::stos) return x.store(destination, x.reg<T>(kRax));
@@ -45,36 +45,121 @@ bool element(Exec& x, u64 source, u64 destination) {
     return true;
 }
 
+template <class T>
+T read(const u8* at, u64 i) {
+    T value;
+    std::memcpy(&value, at + i * sizeof(T), sizeof(T));
+    return value;
+}
+
+// Up to `most` elements upwards, as far as one page of the source and one of the destination go
+// and the TLB lets through. Answers how many; a comparison that ends the repetition is the last.
+template <Kind K, class T>
+u64 burst(Exec& x, u64 source, u64 destination, u64 most, bool until_equal) {
+    if constexpr (K == Kind::lods) return 0;
+    const u8* from = nullptr;
+    u64 n = std::min(most, (kPageSize - (destination & kPageMask)) / sizeof(T));
+    if constexpr (uses_source(K)) {
+        from = x.readable(source);
+        if (from == nullptr) return 0;
+        n = std::min(n, (kPageSize - (source & kPageMask)) / sizeof(T));
+    }
+    if constexpr (writes(K)) {
+        u8* to = x.writable(destination);
+        if (to == nullptr || n == 0) return 0;
+        const u64 size = n * sizeof(T);
+        if constexpr (K == Kind::movs) {
+            if (to + size <= from || from + size <= to) {
+                std::memcpy(to, from, size);
+                return n;
+            }
+        }
+        for (u64 i = 0; i < n; ++i) {
+            const T value = K == Kind::movs ? read<T>(from, i) : x.reg<T>(kRax);
+            std::memcpy(to + i * sizeof(T), &value, sizeof(T));
+        }
+        return n;
+    }
+    const u8* with = x.readable(destination);
+    if (with == nullptr || n == 0) return 0;
+    T a = x.reg<T>(kRax);
+    T b{};
+    u64 i = 0;
+    do {
+        if constexpr (K == Kind::cmps) a = read<T>(from, i);
+        b = read<T>(with, i);
+    } while (++i < n && (a == b) != until_equal);
+    set_compare_flags<T>(x, a, b);
+    return i;
+}
+
 // Address is u32 or u64: RSI, RDI and RCX are used and written at that width.
 template <Kind K, class T, class Address>
 Flow string(Exec& x, const Op& op) {
     const bool repeated = op.rep || op.repne;
-    const Address step = static_cast<Address>(
-        (x.s[Reg::rflags] & flag::df) != 0 ? Address{0} - sizeof(T) : sizeof(T));
+    const bool down = (x.s[Reg::rflags] & flag::df) != 0;
+    const bool stepping = (x.s[Reg::rflags] & flag::tf) != 0;
     const u64 source_base = x.s.scalar[op.segment_base];
-    for (u64 i = 0; i < kChunk; ++i) {
-        if (repeated && x.reg<Address>(kRcx) == 0) return Flow::next;
-        if (repeated && x.iterations_left == 0) return Flow::again;
+    const LazyFlags flags_before = x.flags;
+    for (;;) {
+        u64 count = 1;
+        if (repeated) {
+            count = x.reg<Address>(kRcx);
+            if (count == 0) return Flow::next;
+            count = std::min(count, x.iterations_left);
+            if (count == 0) x.pending = OutOfWork{};
+        }
         const Address source = x.reg<Address>(kRsi);
         const Address destination = x.reg<Address>(kRdi);
-        if (!element<K, T>(x, source_base + source, destination)) return Flow::stop;
-        if constexpr (uses_source(K)) x.set_reg<Address>(kRsi, static_cast<Address>(source + step));
+        const u64 from = source_base + source;
+        u64 done = count > 1 && !down && !stepping
+                       ? burst<K, T>(x, from, destination, count, op.repne)
+                       : 0;
+        if (done == 0) {
+            if (count == 0 || !element<K, T>(x, from, destination, op.stack_segment)) {
+                // A fault restores the flags from before the first iteration (SDM 2B REP).
+                if (compares(K)) x.flags = flags_before;
+                return Flow::stop;
+            }
+            done = 1;
+        }
+        const u64 moved = (down ? u64{0} - done : done) * sizeof(T);
+        if constexpr (uses_source(K)) {
+            x.set_reg<Address>(kRsi, static_cast<Address>(source + moved));
+        }
         if constexpr (uses_destination(K)) {
-            x.set_reg<Address>(kRdi, static_cast<Address>(destination + step));
+            x.set_reg<Address>(kRdi, static_cast<Address>(destination + moved));
         }
         if (!repeated) return Flow::next;
-        --x.iterations_left;
-        x.set_reg<Address>(kRcx, static_cast<Address>(x.reg<Address>(kRcx) - 1));
+        x.iterations_left -= done;
+        x.set_reg<Address>(kRcx, static_cast<Address>(x.reg<Address>(kRcx) - done));
         if (compares(K) && x.flags.zf() == op.repne) return Flow::next;
+        if (x.reg<Address>(kRcx) == 0) return Flow::next;
+        // The trap of TF comes between iterations, and so does code that a store has changed.
+        const bool overwritten = writes(K) && op.handler != string<K, T, Address>;
+        if (stepping || overwritten) return Flow::again;
     }
-    return Flow::again;
+}
+
+// F2 repeats all of these, though it is documented for CMPS and SCAS only; the later of F2 and F3
+// counts.
+void set_repetition(const Decoded& d, Op& op) {
+    op.rep = op.repne = false;
+    for (unsigned i = 0; i < d.insn.raw.prefix_count; ++i) {
+        const u8 prefix = d.insn.raw.prefixes[i].value;
+        if (prefix != 0xF2 && prefix != 0xF3) continue;
+        op.rep = prefix == 0xF3;
+        op.repne = prefix == 0xF2;
+    }
 }
 
 template <Kind K, class T>
 bool translate_string(const Decoded& d, Op& op) {
+    set_repetition(d, op);
     if constexpr (uses_source(K)) {
         const unsigned source = K == Kind::cmps ? 0 : 1;
         const Seg segment = segment_of(d[source].mem.segment);
+        op.stack_segment = segment == Seg::ss;
         if (segment == Seg::fs || segment == Seg::gs) {
             op.segment_base = static_cast<u8>(index_of(base_of(segment)));
         }

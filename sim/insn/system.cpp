@@ -1,4 +1,5 @@
-// CPUID, MSRs, hypercalls, HLT, interrupt flag, descriptor-table registers, FS/GS bases, fences.
+// CPUID, MSRs, hypercalls, HLT, interrupt flag, reads of system registers, descriptor-table
+// registers, GS base, fences.
 #include "sim/exec/cpuid.hpp"
 #include "sim/exec/msr.hpp"
 #include "sim/insn/interrupt_return.hpp"
@@ -137,6 +138,31 @@ bool translate_table(const Decoded& d, Op& op) {
     return true;
 }
 
+// SLDT STR SMSW: 16 bits to memory, the operand's size to a register. CR4.UMIP is not modelled, so
+// any level may.
+template <Reg Source, class T>
+Flow read_system(Exec& x, const Op& op) {
+    x.set_reg<T>(op.dst, static_cast<T>(x.s[Source]));
+    return Flow::next;
+}
+template <Reg Source>
+Flow store_system(Exec& x, const Op& op) {
+    return x.store_operand(op, static_cast<u16>(x.s[Source])) ? Flow::next : Flow::stop;
+}
+
+template <Reg Source>
+bool translate_read_system(const Decoded& d, Op& op) {
+    if (d.is_mem(0)) {
+        set_memory(d[0], op);
+        op.handler = store_system<Source>;
+        return true;
+    }
+    op.dst = gpr_slot(d[0].reg.value);
+    op.handler =
+        by_size(d[0].size / 8u, []<class T>() -> Handler { return read_system<Source, T>; });
+    return op.handler != nullptr;
+}
+
 bool translate_invlpg(const Decoded&, Op& op) {
     op.handler = invlpg;
     return true;
@@ -157,7 +183,10 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_SFENCE, translate_plain<fence>, "SDM 2B SFENCE"},
     {ZYDIS_MNEMONIC_SGDT, translate_table<Reg::gdtr_base, store_table>, "SDM 2B SGDT"},
     {ZYDIS_MNEMONIC_SIDT, translate_table<Reg::idtr_base, store_table>, "SDM 2B SIDT"},
+    {ZYDIS_MNEMONIC_SLDT, translate_read_system<Reg::ldtr>, "SDM 2B SLDT"},
+    {ZYDIS_MNEMONIC_SMSW, translate_read_system<Reg::cr0>, "SDM 2B SMSW"},
     {ZYDIS_MNEMONIC_STI, translate_plain<sti>, "SDM 2B STI"},
+    {ZYDIS_MNEMONIC_STR, translate_read_system<Reg::tr>, "SDM 2B STR"},
     {ZYDIS_MNEMONIC_SWAPGS, translate_plain<swapgs>, "SDM 2B SWAPGS"},
     {ZYDIS_MNEMONIC_VMCALL, translate_plain<vmcall>, "SDM 3C VMCALL"},
     {ZYDIS_MNEMONIC_VMMCALL, translate_plain<vmmcall>, "APM 3 VMMCALL"},
