@@ -6,37 +6,52 @@
 namespace vtlsim::sim {
 namespace {
 
-constexpr auto kFamilies = {
-    arithmetic_rows, bit_rows,   conditional_rows, control_rows,  fpu_state_rows,
-    io_rows,         logic_rows, move_rows,        multiply_rows, shift_rows,
-    sse_move_rows,   stack_rows, string_rows,      system_rows,
+constexpr InsnFamily kFamilies[] = {
+    {"arithmetic", arithmetic_rows},
+    {"bit", bit_rows},
+    {"conditional", conditional_rows},
+    {"control", control_rows},
+    {"fpu_state", fpu_state_rows},
+    {"io", io_rows},
+    {"logic", logic_rows},
+    {"move", move_rows},
+    {"multiply", multiply_rows},
+    {"shift", shift_rows},
+    {"sse_move", sse_move_rows},
+    {"stack", stack_rows},
+    {"string", string_rows},
+    {"system", system_rows},
 };
 
-}  // namespace
+} // namespace
+
+std::span<const InsnFamily> families() { return kFamilies; }
 
 std::vector<InsnRow> all_rows() {
-    std::vector<InsnRow> rows;
-    for (const auto family : kFamilies) {
-        const auto part = family();
-        rows.insert(rows.end(), part.begin(), part.end());
+  std::vector<InsnRow> rows;
+  for (const InsnFamily &family : kFamilies) {
+    const auto part = family.rows();
+    rows.insert(rows.end(), part.begin(), part.end());
+  }
+  return rows;
+}
+
+const InsnRow *find_row(ZydisMnemonic mnemonic) {
+  static const auto by_mnemonic = [] {
+    std::array<const InsnRow *, ZYDIS_MNEMONIC_MAX_VALUE + 1> table{};
+    for (const InsnFamily &family : kFamilies) {
+      for (const InsnRow &row : family.rows())
+        table[row.mnemonic] = &row;
     }
-    return rows;
+    return table;
+  }();
+  return by_mnemonic[mnemonic];
 }
 
-const InsnRow* find_row(ZydisMnemonic mnemonic) {
-    static const auto by_mnemonic = [] {
-        std::array<const InsnRow*, ZYDIS_MNEMONIC_MAX_VALUE + 1> table{};
-        for (const auto family : kFamilies) {
-            for (const InsnRow& row : family()) table[row.mnemonic] = &row;
-        }
-        return table;
-    }();
-    return by_mnemonic[mnemonic];
+Flow not_modelled(Exec &x, const Op &op) {
+  const u64 rip = x.s[Reg::rip] + op.offset;
+  return x.not_modelled(
+      disassemble(x.cpu->peek_code(rip, op.length), rip, AsmMode::bits64));
 }
 
-Flow not_modelled(Exec& x, const Op& op) {
-    const u64 rip = x.s[Reg::rip] + op.offset;
-    return x.not_modelled(disassemble(x.cpu->peek_code(rip, op.length), rip, AsmMode::bits64));
-}
-
-}  // namespace vtlsim::sim
+} // namespace vtlsim::sim

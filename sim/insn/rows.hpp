@@ -35,7 +35,13 @@ std::span<const InsnRow> stack_rows();
 std::span<const InsnRow> string_rows();
 std::span<const InsnRow> system_rows();
 
-// All rows, family by family.
+// A file of this folder, without its ".cpp".
+struct InsnFamily {
+    std::string_view name;
+    std::span<const InsnRow> (*rows)();
+};
+// All families in alphabetical order, and all their rows.
+std::span<const InsnFamily> families();
 std::vector<InsnRow> all_rows();
 // The row of a mnemonic; null where nothing is modelled.
 const InsnRow* find_row(ZydisMnemonic mnemonic);
