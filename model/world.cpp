@@ -37,6 +37,7 @@ class World::Watcher : public sim::Observer {
         if (line != line_) return true;
         if (board.step >= board.config.limits.steps) return true;
         ++board.step;
+        started_ = true;
         rip_ = rip;
         for (std::size_t i = 0; i < world_.pins_.size(); ++i) {
             const PinnedEvent& e = board.config.events[i];
@@ -63,7 +64,9 @@ class World::Watcher : public sim::Observer {
 
     void delivering(const sim::Cpu&, const sim::Fault& f) override {
         Board& board = world_.board_;
-        ++board.step;
+        // An instruction and the fault that it ends in are one step; a fault of the fetch has none.
+        if (!started_) ++board.step;
+        started_ = false;
         board.emit(EventKind::fault, board.code_lane(),
                    {static_cast<u64>(f.vector), f.has_error_code ? f.error_code : kNone, f.cr2});
     }
@@ -71,6 +74,7 @@ class World::Watcher : public sim::Observer {
     // Before each run of the processor: the interrupt line, and what others wrote meanwhile.
     void begin(bool line) {
         line_ = line;
+        started_ = false;
         for (std::size_t i = 0; i < kWatchedPages.size(); ++i) {
             world_.board_.machine.read(kWatchedPages[i], known_[i]);
         }
@@ -87,7 +91,8 @@ class World::Watcher : public sim::Observer {
     World& world_;
     std::array<std::array<u8, sim::kPageSize>, kWatchedPages.size()> known_{};
     bool line_ = false;
-    u64 rip_ = 0;  // of the instruction that is executing
+    bool started_ = false;  // an instruction has, since the run began or the last fault
+    u64 rip_ = 0;           // of the instruction that is executing
 };
 
 World::World(const WorldConfig& config)
@@ -189,8 +194,10 @@ void World::run_vp() {
     board_.cpu.set_interrupt_line(line);
     const u64 left = board_.config.limits.steps - board_.step;
     sim::Outcome outcome = board_.cpu.run({.steps = left}, watcher_.get());
-    if (std::holds_alternative<sim::InterruptWindow>(outcome) ||
-        (std::holds_alternative<sim::Halted>(outcome) && line && board_.cpu.interruptible())) {
+    const bool wakes =
+        std::holds_alternative<sim::Halted>(outcome) && line && board_.cpu.interruptible();
+    if (wakes && board_.step >= board_.config.limits.steps) return;
+    if (wakes || std::holds_alternative<sim::InterruptWindow>(outcome)) {
         ++board_.step;
         const u8 vector = hypervisor_.accept();
         board_.emit(EventKind::interrupt_accepted, board_.code_lane(), {vector});
