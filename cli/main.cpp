@@ -65,6 +65,10 @@ int run(int argc, char** argv) {
     verb = app.add_subcommand("schema", "Print the JSON Schema of scenario files");
     verb->callback([&] { status = schema_verb(); });
 
+    verb = app.add_subcommand("exec",
+                              "Answer each line of JSON on standard input: run a bare machine");
+    verb->callback([&] { status = exec_verb(); });
+
     const std::string problem = verb_problem(app, argc, argv);
     if (!problem.empty()) return usage_error(problem);
     try {

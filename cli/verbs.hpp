@@ -32,6 +32,9 @@ int list_verb(const ListOptions& options);
 
 int schema_verb();
 
+// Requests from standard input, answers to standard output.
+int exec_verb();
+
 // A message on standard error about how vtlsim was called, and the exit status that goes with it.
 int usage_error(std::string_view message);
 

@@ -18,9 +18,10 @@ class Machine;
 class Observer;
 struct Block;
 
-// Which instructions leave the machine instead of taking their own course. Port accesses and
-// VMCALL/VMMCALL always do.
+// Which instructions leave the machine instead of taking their own course. VMCALL and VMMCALL
+// always do.
 struct ExitControls {
+    bool ports = true;  // false: IN reads all ones, OUT is dropped
     bool cpuid = false;
     bool unknown_msr = false;  // false: RDMSR/WRMSR of an MSR that the machine lacks is #GP(0)
 };

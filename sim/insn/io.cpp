@@ -5,6 +5,8 @@
 namespace vtlsim::sim {
 namespace {
 
+constexpr u8 kRax = static_cast<u8>(index_of(Reg::rax));
+
 // CPL <= IOPL, or the bits of the TSS's I/O map are clear (SDM 1 19.5.2). False: `pending` is set.
 bool io_allowed(Exec& x, u16 port, unsigned size) {
     if (x.cpl() <= (x.s[Reg::rflags] >> 12 & 3)) return true;
@@ -32,11 +34,22 @@ bool io_allowed(Exec& x, u16 port, unsigned size) {
     return true;
 }
 
+// What IN reads where nobody answers.
+void set_accumulator(Exec& x, unsigned size) {
+    if (size == 1) x.set_reg<u8>(kRax, 0xFF);
+    if (size == 2) x.set_reg<u16>(kRax, 0xFFFF);
+    if (size == 4) x.set_reg<u32>(kRax, 0xFFFFFFFF);
+}
+
 template <bool In, bool FromDx>
 Flow port_access(Exec& x, const Op& op) {
     const u16 port =
         FromDx ? x.reg<u16>(static_cast<u8>(index_of(Reg::rdx))) : static_cast<u16>(op.imm);
     if (!io_allowed(x, port, op.size)) return Flow::stop;
+    if (!x.exits.ports) {
+        if (In) set_accumulator(x, op.size);
+        return Flow::next;
+    }
     Exit e{.kind = ExitKind::io, .in = In, .port = port, .size = op.size};
     if (!In) {
         const u64 mask = (u64{1} << op.size * 8) - 1;

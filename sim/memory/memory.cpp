@@ -154,4 +154,39 @@ void Memory::for_each_page(const std::function<void(u64, const u8*)>& fn) const 
     if (root_ != nullptr) visit(root_, height_, 0, fn);
 }
 
+// A tree of height 0 is a page; null is zeros of any height. The lower of two trees is child 0 of
+// what it would have to grow to.
+void Memory::compare(const void* before, unsigned before_height, const void* after,
+                     unsigned after_height, u64 prefix, const VisitDifference& fn) {
+    if (before == after) return;
+    if (before == nullptr) before_height = after_height;
+    if (after == nullptr) after_height = before_height;
+    const unsigned height = std::max(before_height, after_height);
+    if (height == 0) {
+        const auto bytes = [](const void* page) {
+            return page == nullptr ? kZeroPage.data()
+                                   : static_cast<const Page*>(page)->bytes.data();
+        };
+        const u8* old_bytes = bytes(before);
+        const u8* new_bytes = bytes(after);
+        if (std::memcmp(old_bytes, new_bytes, kPageSize) != 0) fn(prefix, old_bytes, new_bytes);
+        return;
+    }
+    const auto child = [height](const void* tree, unsigned own_height, std::size_t i) {
+        if (tree == nullptr) return static_cast<const void*>(nullptr);
+        if (own_height == height)
+            return static_cast<const void*>(static_cast<const Node*>(tree)->child[i]);
+        return i == 0 ? tree : nullptr;
+    };
+    for (std::size_t i = 0; i < kFanout; ++i) {
+        compare(child(before, before_height, i), std::min(before_height, height - 1),
+                child(after, after_height, i), std::min(after_height, height - 1),
+                prefix << kFanoutBits | i, fn);
+    }
+}
+
+void Memory::for_each_difference(const Memory& before, const VisitDifference& fn) const {
+    compare(before.root_, before.height_, root_, height_, 0, fn);
+}
+
 }  // namespace vtlsim::sim

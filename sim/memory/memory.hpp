@@ -44,6 +44,10 @@ class Memory {
 
     // Calls visit(page number, bytes) for every page that exists, in ascending order.
     void for_each_page(const std::function<void(u64, const u8*)>& visit) const;
+    // Calls visit(page number, bytes there, bytes here) for every page with a difference from
+    // `before`, in ascending order. What the two share costs nothing.
+    using VisitDifference = std::function<void(u64, const u8*, const u8*)>;
+    void for_each_difference(const Memory& before, const VisitDifference& visit) const;
 
   private:
     static constexpr unsigned kFanoutBits = 6;
@@ -61,6 +65,8 @@ class Memory {
     static Node* unshare(Node* node, unsigned height);
     static void visit(const Node* node, unsigned height, u64 prefix,
                       const std::function<void(u64, const u8*)>& fn);
+    static void compare(const void* before, unsigned before_height, const void* after,
+                        unsigned after_height, u64 prefix, const VisitDifference& fn);
     bool covers(u64 page_number) const;
 
     Node* root_ = nullptr;
