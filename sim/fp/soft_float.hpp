@@ -131,7 +131,7 @@ struct Remainder {
     u8 flags = 0;
     bool rounded_up = false;
     bool complete = true;
-    u64 quotient = 0;  // of a complete one: magnitude, modulo 2^64
+    u64 quotient = 0;  // of a complete one: magnitude modulo 2^64; else 0
 };
 Remainder remainder(const Number& a, const Number& b, Quotient kind, const Context& c);
 

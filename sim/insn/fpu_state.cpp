@@ -1,7 +1,8 @@
-// FXSAVE FXRSTOR, and the control words of x87 and SSE.
+// FXSAVE FXRSTOR, and MXCSR.
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/sse.hpp"
+#include "sim/insn/x87.hpp"
 
 namespace vtlsim::sim {
 namespace {
@@ -27,20 +28,9 @@ static_assert(sizeof(FxsaveArea) == 512);
 constexpr u32 kMxcsrMask = 0xFFFF;
 constexpr u64 kSt80Mask = 0xFFFF;
 
-// #NM and #UD as for all x87 state instructions (SDM 3A table 13-1).
-bool fpu_usable(Exec& x) {
-    if ((x.s[Reg::cr0] & (cr0::em | cr0::ts)) == 0) return true;
-    x.fault(Vector::nm);
-    return false;
-}
-
-unsigned physical(const Exec& x, unsigned st) {
-    return (static_cast<unsigned>(x.s[Reg::fsw] >> 11) + st) & 7;
-}
-
 template <bool Wide>
 Flow fxsave(Exec& x, const Op& op) {
-    if (!fpu_usable(x)) return Flow::stop;
+    if (!x87::usable(x)) return Flow::stop;
     if ((x.s[Reg::cr4] & cr4::osfxsr) == 0) return x.not_modelled("fxsave with CR4.OSFXSR = 0");
     const u64 address = x.linear(op);
     if (address % 16 != 0) return x.fault(Vector::gp, 0);
@@ -56,7 +46,7 @@ Flow fxsave(Exec& x, const Op& op) {
     area.mxcsr = static_cast<u32>(x.s[Reg::mxcsr]);
     area.mxcsr_mask = kMxcsrMask;
     for (unsigned i = 0; i < 8; ++i) {
-        const Vec128& r = x.s.vec(offset(Reg::fpr0, physical(x, i)));
+        const Vec128& r = x.s.vec(offset(Reg::fpr0, x87::physical(x, i)));
         area.st[i] = {r.lo, (area.st[i].hi & ~kSt80Mask) | r.hi};
     }
     for (unsigned i = 0; i < 16; ++i) area.xmm[i] = x.s.vec(offset(Reg::xmm0, i));
@@ -65,7 +55,7 @@ Flow fxsave(Exec& x, const Op& op) {
 
 template <bool Wide>
 Flow fxrstor(Exec& x, const Op& op) {
-    if (!fpu_usable(x)) return Flow::stop;
+    if (!x87::usable(x)) return Flow::stop;
     if ((x.s[Reg::cr4] & cr4::osfxsr) == 0) return x.not_modelled("fxrstor with CR4.OSFXSR = 0");
     const u64 address = x.linear(op);
     if (address % 16 != 0) return x.fault(Vector::gp, 0);
@@ -80,40 +70,9 @@ Flow fxrstor(Exec& x, const Op& op) {
     x.s[Reg::fdp] = Wide ? area.fdp : area.fdp & 0xFFFFFFFF;
     x.s[Reg::mxcsr] = area.mxcsr;
     for (unsigned i = 0; i < 8; ++i) {
-        x.s.vec(offset(Reg::fpr0, physical(x, i))) = {area.st[i].lo, area.st[i].hi & kSt80Mask};
+        x.s.vec(offset(Reg::fpr0, x87::physical(x, i))) = {area.st[i].lo, area.st[i].hi & kSt80Mask};
     }
     for (unsigned i = 0; i < 16; ++i) x.s.vec(offset(Reg::xmm0, i)) = area.xmm[i];
-    return Flow::next;
-}
-
-// FNINIT: registers keep their values, all tags become empty (SDM 2A FINIT).
-Flow fninit(Exec& x, const Op&) {
-    if (!fpu_usable(x)) return Flow::stop;
-    x.s[Reg::fcw] = 0x37F;
-    x.s[Reg::fsw] = 0;
-    x.s[Reg::ftw] = 0;
-    x.s[Reg::fop] = 0;
-    x.s[Reg::fip] = 0;
-    x.s[Reg::fdp] = 0;
-    return Flow::next;
-}
-
-Flow fnstcw(Exec& x, const Op& op) {
-    if (!fpu_usable(x)) return Flow::stop;
-    return x.store_operand(op, static_cast<u16>(x.s[Reg::fcw])) ? Flow::next : Flow::stop;
-}
-
-// Unmasking a pending exception sets FSW.ES (SDM 1 8.1.3.3); the next waiting instruction faults.
-Flow fldcw(Exec& x, const Op& op) {
-    if (!fpu_usable(x)) return Flow::stop;
-    constexpr u64 kErrorSummary = 1u << 7;
-    if ((x.s[Reg::fsw] & kErrorSummary) != 0) return x.not_modelled("fldcw with FSW.ES set");
-    u16 value = 0;
-    if (!x.load_operand(op, value)) return Flow::stop;
-    x.s[Reg::fcw] = (value & 0x1F3Fu) | 0x40;
-    if ((x.s[Reg::fsw] & ~x.s[Reg::fcw] & 0x3F) != 0) {
-        x.s[Reg::fsw] |= kErrorSummary | 1u << 15;
-    }
     return Flow::next;
 }
 
@@ -139,9 +98,6 @@ bool translate_memory(const Decoded& d, Op& op) {
 }
 
 constexpr InsnRow kRows[] = {
-    {ZYDIS_MNEMONIC_FLDCW, translate_memory<fldcw>, "SDM 2A FLDCW"},
-    {ZYDIS_MNEMONIC_FNINIT, translate_plain<fninit>, "SDM 2A FNINIT"},
-    {ZYDIS_MNEMONIC_FNSTCW, translate_memory<fnstcw>, "SDM 2A FNSTCW"},
     {ZYDIS_MNEMONIC_FXRSTOR, translate_memory<fxrstor<false>>, "SDM 2A FXRSTOR"},
     {ZYDIS_MNEMONIC_FXRSTOR64, translate_memory<fxrstor<true>>, "SDM 2A FXRSTOR64"},
     {ZYDIS_MNEMONIC_FXSAVE, translate_memory<fxsave<false>>, "SDM 2A FXSAVE"},

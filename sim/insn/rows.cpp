@@ -21,6 +21,10 @@ constexpr InsnFamily kFamilies[] = {
     {"stack", stack_rows},
     {"string", string_rows},
     {"system", system_rows},
+    {"x87_arithmetic", x87_arithmetic_rows},
+    {"x87_compare", x87_compare_rows},
+    {"x87_control", x87_control_rows},
+    {"x87_move", x87_move_rows},
 };
 
 } // namespace

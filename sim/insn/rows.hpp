@@ -34,6 +34,10 @@ std::span<const InsnRow> sse_move_rows();
 std::span<const InsnRow> stack_rows();
 std::span<const InsnRow> string_rows();
 std::span<const InsnRow> system_rows();
+std::span<const InsnRow> x87_arithmetic_rows();
+std::span<const InsnRow> x87_compare_rows();
+std::span<const InsnRow> x87_control_rows();
+std::span<const InsnRow> x87_move_rows();
 
 // A file of this folder, without its ".cpp".
 struct InsnFamily {

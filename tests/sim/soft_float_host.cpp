@@ -4,15 +4,16 @@
 #if defined(__x86_64__)
 
 #include <cstdlib>
-#include <random>
 
 #include <fmt/format.h>
 
 #include "sim/fp/soft_float.hpp"
 #include "tests/catch.hpp"
+#include "tests/sim/fp_operands.hpp"
 
 using namespace vtlsim;
 using namespace vtlsim::sim::fp;
+using vtlsim::tests::FpSource;
 
 namespace {
 
@@ -31,87 +32,8 @@ std::string text(Float80 f) {
     return fmt::format("{:04x}_{:016x}", f.sign_exponent, f.significand);
 }
 
-class Source {
-  public:
-    explicit Source(u64 seed) : engine_(seed) {}
-    u64 bits() { return engine_(); }
-    u64 below(u64 n) { return engine_() % n; }
-
-    // Few bits, runs of ones, or anything.
-    u64 fraction(unsigned width) {
-        u64 v = 0;
-        switch (below(6)) {
-            case 0:
-                break;
-            case 1:
-                v = u64{1} << below(64);
-                break;
-            case 2:
-                v = (u64{1} << below(64)) | (u64{1} << below(64));
-                break;
-            case 3:
-                v = ~u64{0} << below(64);
-                break;
-            case 4:
-                v = ~(u64{1} << below(64)) - below(3);
-                break;
-            default:
-                v = bits();
-        }
-        return width == 64 ? v : v & ((u64{1} << width) - 1);
-    }
-    u32 exponent(u32 maximum, u32 bias, u32 near) {
-        switch (below(8)) {
-            case 0:
-                return 0;
-            case 1:
-                return maximum;
-            case 2:
-                return static_cast<u32>(below(70)) % maximum;
-            case 3:
-                return maximum - static_cast<u32>(below(70)) % maximum;
-            case 4:
-            case 5:
-                return bias + static_cast<u32>(below(140)) % bias -
-                       static_cast<u32>(below(70)) % bias;
-            case 6:
-                return near;
-            default:
-                return static_cast<u32>(below(maximum + 1));
-        }
-    }
-    u32 binary32() {
-        return static_cast<u32>(below(2) << 31 | u64{exponent(255, 127, 100)} << 23 | fraction(23));
-    }
-    u64 binary64() { return below(2) << 63 | u64{exponent(2047, 1023, 900)} << 52 | fraction(52); }
-    Float80 extended() {
-        u32 e = exponent(0x7FFF, 0x3FFF, last_exponent_);
-        if (below(4) == 0) e = last_exponent_ + static_cast<u32>(below(131)) - 65;
-        // Exponents around the edges of binary32 and binary64.
-        if (below(8) == 0)
-            e = (below(2) == 0 ? 0x3FFF - 126 : 0x3FFF - 1022) + 4 - static_cast<u32>(below(60));
-        if (below(8) == 0)
-            e = (below(2) == 0 ? 0x3FFF + 127 : 0x3FFF + 1023) + 2 - static_cast<u32>(below(4));
-        e &= 0x7FFF;
-        last_exponent_ = e;
-        u64 significand = fraction(64) | u64{1} << 63;
-        if (e == 0) significand = fraction(63);
-        if (below(32) == 0) significand ^= u64{1} << 63;
-        return {significand, static_cast<u16>(below(2) << 15 | e)};
-    }
-    u16 control() {
-        constexpr u16 kPrecisions[] = {0, 2, 3, 3};
-        const u64 mask = below(3) == 0 ? bits() & kAllExceptions : kAllExceptions;
-        return static_cast<u16>(0x40 | mask | u64{kPrecisions[below(4)]} << 8 | below(4) << 10);
-    }
-
-  private:
-    std::mt19937_64 engine_;
-    u32 last_exponent_ = 0x3FFF;
-};
-
 Context context_of(u16 fcw) {
-    constexpr u8 kPrecisions[] = {24, 53, 53, 64};
+    constexpr u8 kPrecisions[] = {24, 64, 53, 64};  // 01b is reserved
     Context c = extended(static_cast<Rounding>(fcw >> 10 & 3), kPrecisions[fcw >> 8 & 3]);
     c.trap_overflow = (fcw & kOverflow) == 0;
     c.trap_underflow = (fcw & kUnderflow) == 0;
@@ -174,7 +96,7 @@ u64 case_count() {
 // Calls `one` with a source of operands; it answers what is wrong.
 template <class One>
 void repeat(u64 seed, One one) {
-    Source random(seed);
+    FpSource random(seed);
     unsigned failures = 0;
     const u64 count = case_count();
     for (u64 i = 0; i < count && failures < 10; ++i) {
@@ -187,7 +109,7 @@ void repeat(u64 seed, One one) {
 }
 
 void compare_with(Answer (*host)(u16, Float80, Float80), Soft soft, u64 seed) {
-    repeat(seed, [&](Source& random) -> std::string {
+    repeat(seed, [&](FpSource& random) -> std::string {
         const u16 fcw = random.control();
         const Float80 a = random.extended();
         const Float80 b = random.extended();
@@ -203,7 +125,7 @@ void compare_with(Answer (*host)(u16, Float80, Float80), Soft soft, u64 seed) {
 }
 
 void compare_remainders(Answer (*host)(u16, Float80, Float80), Quotient kind, u64 seed) {
-    repeat(seed, [&](Source& random) -> std::string {
+    repeat(seed, [&](FpSource& random) -> std::string {
         const u16 fcw = random.control();
         const Float80 a = random.extended();
         const Float80 b = random.extended();
@@ -226,7 +148,7 @@ void compare_remainders(Answer (*host)(u16, Float80, Float80), Quotient kind, u6
 }
 
 void compare_comparisons(Answer (*host)(u16, Float80, Float80), bool quiet, u64 seed) {
-    repeat(seed, [&](Source& random) -> std::string {
+    repeat(seed, [&](FpSource& random) -> std::string {
         const u16 fcw = 0x37F;
         const Float80 a = random.extended();
         const Float80 b = random.below(4) == 0 ? a : random.extended();
@@ -260,7 +182,7 @@ HOST_STORE(host_truncated64, i64, "fisttpll %0")
 template <class T, class Pack>
 void compare_stores(u16 (*host)(u16, Float80, T&), Context (*format)(Rounding), Pack pack,
                     u64 seed) {
-    repeat(seed, [&](Source& random) -> std::string {
+    repeat(seed, [&](FpSource& random) -> std::string {
         const u16 fcw = random.control();
         const Float80 a = random.extended();
         constexpr T kBefore = 0x12345678;
@@ -288,7 +210,7 @@ void compare_stores(u16 (*host)(u16, Float80, T&), Context (*format)(Rounding), 
 
 template <class T>
 void compare_integers(u16 (*host)(u16, Float80, T&), bool truncate, u64 seed) {
-    repeat(seed, [&](Source& random) -> std::string {
+    repeat(seed, [&](FpSource& random) -> std::string {
         const u16 fcw = random.control() | kAllExceptions;
         const Float80 a = random.extended();
         T want = 0;
@@ -333,7 +255,7 @@ HOST_SSE(host_cvtss2sd, u64, "cvtss2sd")
 HOST_SSE(host_comisd, u64, "comisd")
 HOST_SSE(host_ucomisd, u64, "ucomisd")
 
-u32 random_mxcsr(Source& random) {
+u32 random_mxcsr(FpSource& random) {
     u32 mxcsr = 0x1F80 | static_cast<u32>(random.below(4)) << 13;
     if (random.below(4) == 0) mxcsr |= kDaz;
     if (random.below(4) == 0) mxcsr |= kFtz;
@@ -344,9 +266,9 @@ Result sqrt_of_second(const Number&, const Number& b, const Context& c) { return
 Result convert_second(const Number&, const Number& b, const Context& c) { return convert(b, c); }
 
 template <class T, class Unpack, class Pack>
-void compare_sse(u32 (*host)(u32, T, T, T&), Soft soft, T (Source::*make)(), Unpack unpack,
+void compare_sse(u32 (*host)(u32, T, T, T&), Soft soft, T (FpSource::*make)(), Unpack unpack,
                  Context (*format)(Rounding), Pack pack, T compared, u64 seed) {
-    repeat(seed, [&](Source& random) -> std::string {
+    repeat(seed, [&](FpSource& random) -> std::string {
         const u32 mxcsr = random_mxcsr(random);
         const T a = (random.*make)();
         const T b = (random.*make)();
@@ -364,10 +286,10 @@ void compare_sse(u32 (*host)(u32, T, T, T&), Soft soft, T (Source::*make)(), Unp
 }
 
 void compare_single(u32 (*host)(u32, u32, u32, u32&), Soft soft, u64 seed) {
-    compare_sse(host, soft, &Source::binary32, unpack32, binary32, pack32, ~u32{0}, seed);
+    compare_sse(host, soft, &FpSource::binary32, unpack32, binary32, pack32, ~u32{0}, seed);
 }
 void compare_double(u32 (*host)(u32, u64, u64, u64&), Soft soft, u64 seed) {
-    compare_sse(host, soft, &Source::binary64, unpack64, binary64, pack64, ~u64{0}, seed);
+    compare_sse(host, soft, &FpSource::binary64, unpack64, binary64, pack64, ~u64{0}, seed);
 }
 
 }  // namespace
@@ -422,15 +344,15 @@ TEST_CASE("soft float: SSE arithmetic agrees with the host", "[fp][host]") {
 }
 
 TEST_CASE("soft float: SSE conversions agree with the host", "[fp][host]") {
-    compare_sse(host_cvtsd2ss, convert_second, &Source::binary64, unpack64, binary32, pack32,
+    compare_sse(host_cvtsd2ss, convert_second, &FpSource::binary64, unpack64, binary32, pack32,
                 u64{0xFFFFFFFF}, 30);
     const auto unpack_low = [](u64 bits, bool daz) {
         return unpack32(static_cast<u32>(bits), daz);
     };
-    compare_sse(host_cvtss2sd, convert_second, &Source::binary64, unpack_low, binary64, pack64,
+    compare_sse(host_cvtss2sd, convert_second, &FpSource::binary64, unpack_low, binary64, pack64,
                 ~u64{0}, 31);
     for (const bool quiet : {false, true}) {
-        repeat(quiet ? 33 : 32, [&](Source& random) -> std::string {
+        repeat(quiet ? 33 : 32, [&](FpSource& random) -> std::string {
             const u32 mxcsr = random_mxcsr(random);
             const bool daz = (mxcsr & kDaz) != 0;
             const u64 a = random.binary64();
