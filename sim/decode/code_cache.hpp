@@ -10,9 +10,6 @@
 
 namespace vtlsim::sim {
 
-// How code bytes are read. 16- and 32-bit modes join here.
-enum class CodeMode : u8 { long64 };
-
 // Straight-line code: ends after the first instruction that may leave it, at the end of the page,
 // or after kMaxOps.
 struct Block {

@@ -1,6 +1,6 @@
 #include "sim/decode/decoder.hpp"
 
-#include "sim/exec/exec.hpp"
+#include "sim/exec/segment.hpp"
 #include "sim/insn/decoded.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -10,16 +10,50 @@ namespace {
 Flow undefined(Exec& x, const Op&) { return x.fault(Vector::ud); }
 Flow too_long(Exec& x, const Op&) { return x.fault(Vector::gp, 0); }
 
-const ZydisDecoder& decoder64() {
-    static const ZydisDecoder decoder = [] {
-        ZydisDecoder d;
-        ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        // Without CET and MPX their encodings are NOPs (SDM 2B NOP: 0F 19..1F).
-        ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
-        ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
-        return d;
-    }();
-    return decoder;
+ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
+    ZydisDecoder d;
+    ZydisDecoderInit(&d, mode, stack);
+    // Without CET and MPX their encodings are NOPs (SDM 2B NOP: 0F 19..1F).
+    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+    return d;
+}
+
+// The stack width only decides what Zydis reports of implied operands, which nothing here uses.
+// Real mode with a 32-bit code segment (big real mode) reads as protected 32-bit code does.
+const ZydisDecoder& decoder_of(CodeMode mode) {
+    static const std::array<ZydisDecoder, 7> decoders = {
+        make_decoder(ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16),
+        make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32),
+        make_decoder(ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16),
+        make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32),
+        make_decoder(ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16),
+        make_decoder(ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32),
+        make_decoder(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64),
+    };
+    return decoders[static_cast<std::size_t>(mode)];
+}
+
+// Segment limits and types come before the access itself (SDM 3A 5.3): outside of 64-bit mode they
+// are checked for the explicit memory operand before the instruction's own handler runs.
+Flow check_segment_first(Exec& x, const Op& op) {
+    const u64 offset = x.linear(op) - x.s.scalar[op.segment_base];
+    const Access access = op.checked_write ? Access::write : Access::read;
+    if (!check_access(x, op.segment, offset, op.checked_size, access)) return Flow::stop;
+    return op.inner(x, op);
+}
+
+void add_segment_check(const Decoded& d, Op& op) {
+    for (unsigned i = 0; i < d.visible(); ++i) {
+        if (!d.is_mem(i) || d[i].mem.type == ZYDIS_MEMOP_TYPE_AGEN) continue;
+        op.segment_base = static_cast<u8>(index_of(base_of(op.segment)));
+        if (d[i].size == 0) return;
+        op.checked_size = static_cast<u16>(d[i].size / 8);
+        op.checked_write = (d[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+        op.inner = op.handler;
+        op.handler = check_segment_first;
+        return;
+    }
 }
 
 bool leaves_block(const ZydisDecodedInstruction& insn) {
@@ -43,13 +77,13 @@ struct DecodedOp {
     bool last = true;      // of its block
 };
 
-DecodedOp decode(std::span<const u8> bytes, u16 offset) {
+DecodedOp decode(std::span<const u8> bytes, u16 offset, CodeMode mode) {
     DecodedOp out;
     Op& op = out.op;
     op.offset = offset;
     Decoded d;
     const ZyanStatus status =
-        ZydisDecoderDecodeFull(&decoder64(), bytes.data(), bytes.size(), &d.insn, d.operands);
+        ZydisDecoderDecodeFull(&decoder_of(mode), bytes.data(), bytes.size(), &d.insn, d.operands);
     if (status == ZYDIS_STATUS_NO_MORE_DATA && bytes.size() < kMaxInsnLength) {
         out.complete = false;
         return out;
@@ -72,17 +106,19 @@ DecodedOp decode(std::span<const u8> bytes, u16 offset) {
     if (row == nullptr || !row->translate(d, op)) {
         op.handler = not_modelled;
         out.last = true;
+    } else if (mode != CodeMode::long64) {
+        add_segment_check(d, op);
     }
     return out;
 }
 
 }  // namespace
 
-Block decode_block(std::span<const u8> bytes) {
+Block decode_block(std::span<const u8> bytes, CodeMode mode) {
     Block block;
     std::size_t at = 0;
     while (at < bytes.size() && block.ops.size() < Block::kMaxOps) {
-        const DecodedOp decoded = decode(bytes.subspan(at), static_cast<u16>(at));
+        const DecodedOp decoded = decode(bytes.subspan(at), static_cast<u16>(at), mode);
         if (!decoded.complete) break;
         block.ops.push_back(decoded.op);
         if (decoded.last) break;
@@ -91,8 +127,8 @@ Block decode_block(std::span<const u8> bytes) {
     return block;
 }
 
-Block decode_one(std::span<const u8, kMaxInsnLength> bytes) {
-    return Block{.ops = {decode(bytes, 0).op}};
+Block decode_one(std::span<const u8, kMaxInsnLength> bytes, CodeMode mode) {
+    return Block{.ops = {decode(bytes, 0, mode).op}};
 }
 
 }  // namespace vtlsim::sim

@@ -12,9 +12,9 @@ inline constexpr std::size_t kMaxInsnLength = 15;  // SDM 2A 2.3.11
 // The block that starts at bytes[0] and does not reach past the end of `bytes` (the rest of a
 // page). Empty when already the first instruction would. Undefined or unmodelled instructions
 // become Ops that say so when they are reached.
-Block decode_block(std::span<const u8> bytes);
+Block decode_block(std::span<const u8> bytes, CodeMode mode);
 
 // One instruction, from as many bytes as an instruction can have.
-Block decode_one(std::span<const u8, kMaxInsnLength> bytes);
+Block decode_one(std::span<const u8, kMaxInsnLength> bytes, CodeMode mode);
 
 }  // namespace vtlsim::sim

@@ -8,6 +8,12 @@ namespace vtlsim::sim {
 struct Exec;
 struct Op;
 
+// How code bytes are read: EFER.LMA, CR0.PE, and CS's L and D bits.
+enum class CodeMode : u8 { real16, real32, prot16, prot32, compat16, compat32, long64 };
+constexpr bool is_32bit(CodeMode m) {
+    return m == CodeMode::real32 || m == CodeMode::prot32 || m == CodeMode::compat32;
+}
+
 // What a handler tells the loop that called it.
 enum class Flow : u8 {
     next,    // retired, go on with the following Op
@@ -43,6 +49,10 @@ struct Op {
     u8 address_size = 8;         // bytes
     Seg segment = Seg::ds;       // of the memory operand
     u16 mnemonic = 0;            // ZydisMnemonic, for messages
+    // Outside of 64-bit mode: what the memory operand's segment is checked for before `inner` runs.
+    u16 checked_size = 0;        // bytes
+    bool checked_write = false;
+    Handler inner = nullptr;
 };
 
 // 64 bytes hold all that is touched per instruction.

@@ -74,30 +74,37 @@ std::optional<Outcome> Cpu::inject_fault(const Fault& fault) { return deliver(fa
 // The block at RIP, decoded if need be; null: `pending` holds the fault of the fetch.
 const Block* Cpu::fetch() {
     Exec& x = *x_;
-    const u64 rip = x.s[Reg::rip];
-    const u64 page_address = rip & ~kPageMask;
-    TlbEntry& entry = x.tlb.slot(rip);
-    u64 physical = 0;
-    if (entry.execute_tag == (page_address | x.context)) {
-        physical = entry.page_number << kPageShift | (rip & kPageMask);
-    } else {
-        if (!x.translate(rip, 1, Access::execute, false, false, physical)) return nullptr;
-        x.cache_execute(rip, physical);
-    }
-    if ((x.s[Reg::efer] & efer::lma) == 0 || !attr::long_code(x.s[Reg::cs_attr])) {
-        x.not_modelled("code outside 64-bit mode");
+    if ((x.s[Reg::rflags] & flag::vm) != 0) {
+        x.not_modelled("virtual-8086 mode");
         return nullptr;
     }
+    u64 linear = x.s[Reg::rip];
+    if (!x.long_code) {
+        if (linear > x.s[Reg::cs_limit]) {
+            x.fault(Vector::gp, 0);
+            return nullptr;
+        }
+        linear = (x.s[Reg::cs_base] + linear) & 0xFFFFFFFF;
+    }
+    const u64 page_address = linear & ~kPageMask;
+    TlbEntry& entry = x.tlb.slot(linear);
+    u64 physical = 0;
+    if (entry.execute_tag == (page_address | x.context)) {
+        physical = entry.page_number << kPageShift | (linear & kPageMask);
+    } else {
+        if (!x.translate(linear, 1, Access::execute, false, false, physical)) return nullptr;
+        x.cache_execute(linear, physical);
+    }
     CodeCache& code = x.machine->code();
-    if (const Block* block = code.find(physical, CodeMode::long64)) return block;
-    if (const Block* block = code.find_slow(physical, CodeMode::long64)) return block;
+    if (const Block* block = code.find(physical, x.code_mode)) return block;
+    if (const Block* block = code.find_slow(physical, x.code_mode)) return block;
 
     const u64 in_page = physical & kPageMask;
     const u8* page = x.machine->memory().page_for_read(physical >> kPageShift);
-    Block block = decode_block({page + in_page, kPageSize - in_page});
+    Block block = decode_block({page + in_page, kPageSize - in_page}, x.code_mode);
     if (!block.ops.empty()) {
         x.machine->forget_writes(physical >> kPageShift);
-        return code.insert(physical, CodeMode::long64, std::move(block));
+        return code.insert(physical, x.code_mode, std::move(block));
     }
     // The first instruction reaches into the next page.
     std::array<u8, kMaxInsnLength> bytes{};
@@ -109,8 +116,19 @@ const Block* Cpu::fetch() {
         return nullptr;
     }
     x.machine->memory().read(next_page, {bytes.data() + here, rest});
-    *crossing_ = decode_one(bytes);
+    *crossing_ = decode_one(bytes, x.code_mode);
     return crossing_.get();
+}
+
+// How many of a block's instructions lie within the code segment's limit. None: #GP(0) is pending.
+u64 Cpu::within_limit(const Block& block) {
+    const CpuState& s = x_->s;
+    const auto fits = [&](const Op& op) { return s[Reg::rip] + op.next - 1 <= s[Reg::cs_limit]; };
+    if (x_->long_code || fits(block.ops.back())) return block.ops.size();
+    u64 count = 0;
+    while (fits(block.ops[count])) ++count;
+    if (count == 0) x_->fault(Vector::gp, 0);
+    return count;
 }
 
 template <bool Observed>
@@ -140,8 +158,10 @@ Outcome Cpu::loop(const RunLimits& limits) {
         }
         const u64 block_rip = s[Reg::rip];
         Flow flow = Flow::stop;
-        if (const Block* block = fetch()) {
-            u64 count = std::min<u64>(left, block->ops.size());
+        const Block* block = fetch();
+        const u64 within = block != nullptr ? within_limit(*block) : 0;
+        if (within != 0) {
+            u64 count = std::min<u64>(left, within);
             if (shadowed || stepping || resume_flag != 0) count = 1;
             if constexpr (!Observed) s[Reg::rflags] &= ~resume_flag;
             const Op* op = block->ops.data();
@@ -165,7 +185,7 @@ Outcome Cpu::loop(const RunLimits& limits) {
             // How many retired, and where RIP is now.
             u64 retired = static_cast<u64>(op - block->ops.data());
             if (flow == Flow::next) {
-                s[Reg::rip] = block_rip + (end - 1)->next;
+                s[Reg::rip] = (block_rip + (end - 1)->next) & x.ip_mask;
             } else if (flow == Flow::branch || flow == Flow::done) {
                 ++retired;
             } else {
@@ -212,7 +232,7 @@ std::optional<Outcome> Cpu::take_fault() {
 
 void Cpu::retire_exit(u8 length) {
     CpuState& s = x_->s;
-    s[Reg::rip] += length;
+    s[Reg::rip] = (s[Reg::rip] + length) & x_->ip_mask;
     s[Reg::shadow] = 0;
     s[Reg::rflags] &= ~flag::rf;
     if ((s[Reg::rflags] & flag::tf) != 0) s[Reg::pending_debug] |= kDr6SingleStep;

@@ -69,6 +69,8 @@ class Cpu {
     // shadow ends, TF takes effect. Its results are the caller's to write. Counts as a step.
     void retire_exit(u8 length);
 
+    // The linear address of the instruction at RIP.
+    u64 linear_ip() const { return x_->code_base() + x_->s[Reg::rip]; }
     // Bytes at a linear address as an instruction fetch would see them, without faults or side
     // effects: fewer than asked where the translation ends.
     std::vector<u8> peek_code(u64 address, std::size_t size) const;
@@ -82,6 +84,7 @@ class Cpu {
     template <bool Observed>
     Outcome loop(const RunLimits& limits);
     const Block* fetch();
+    u64 within_limit(const Block& block);
     Fault debug_trap();
     std::optional<Outcome> take_fault();
     // Through the IDT (SDM 3A 6.14), with double and triple faults. Nothing: delivered.

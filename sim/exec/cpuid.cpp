@@ -3,11 +3,11 @@
 namespace vtlsim::sim {
 namespace {
 
-// Leaf 1 EDX (SDM 2A CPUID table 3-11). FXSR and SSE2 moves exist; x87 arithmetic does not yet, so
-// FPU (bit 0) stays clear, and with it everything that an OS would deduce.
-constexpr u32 kFeatureDe = 1u << 2, kFeaturePse = 1u << 3, kFeatureMsr = 1u << 5,
-              kFeaturePae = 1u << 6, kFeatureCx8 = 1u << 8, kFeaturePge = 1u << 13,
-              kFeatureCmov = 1u << 15, kFeaturePat = 1u << 16, kFeatureFxsr = 1u << 24;
+// Leaf 1 EDX (SDM 2A CPUID table 3-11).
+constexpr u32 kFeatureFpu = 1u << 0, kFeatureDe = 1u << 2, kFeaturePse = 1u << 3,
+              kFeatureMsr = 1u << 5, kFeaturePae = 1u << 6, kFeatureCx8 = 1u << 8,
+              kFeaturePge = 1u << 13, kFeatureCmov = 1u << 15, kFeaturePat = 1u << 16,
+              kFeatureFxsr = 1u << 24;
 // Leaf 1 ECX.
 constexpr u32 kFeatureCx16 = 1u << 13, kFeatureMovbe = 1u << 22, kFeaturePopcnt = 1u << 23;
 
@@ -25,8 +25,8 @@ CpuidResult cpuid(u32 leaf, u32) {
             return {1, 0x736C7476, 0x4D49534C, 0x56206D69};  // "vtls" "im V" "LSIM"
         case 1:
             return {0x00000600, 0, kFeatureCx16 | kFeatureMovbe | kFeaturePopcnt,
-                    kFeatureDe | kFeaturePse | kFeatureMsr | kFeaturePae | kFeatureCx8 |
-                        kFeaturePge | kFeatureCmov | kFeaturePat | kFeatureFxsr};
+                    kFeatureFpu | kFeatureDe | kFeaturePse | kFeatureMsr | kFeaturePae |
+                        kFeatureCx8 | kFeaturePge | kFeatureCmov | kFeaturePat | kFeatureFxsr};
         case 0x80000000:
             return {0x80000001, 0, 0, 0};
         case 0x80000001:

@@ -1,6 +1,8 @@
 // Interrupts and exceptions through a 64-bit IDT (SDM 3A 6.14), double and triple faults (6.15).
+#include "sim/exec/deliver.hpp"
+
 #include "sim/exec/cpu.hpp"
-#include "sim/exec/descriptor.hpp"
+#include "sim/exec/segment.hpp"
 
 namespace vtlsim::sim {
 namespace {
@@ -24,12 +26,7 @@ Kind kind_of(const Fault& f, bool external) {
     }
 }
 
-bool is_fault_class(const Fault& f, bool external) {
-    return !external && !f.software && f.vector != Vector::db && f.vector != Vector::df;
-}
-
-// One attempt. False: `pending` says what came in between.
-bool deliver_once(Exec& x, const Fault& f, bool external) {
+bool deliver_long(Exec& x, const Fault& f, bool external) {
     CpuState& s = x.s;
     const u32 number = static_cast<u32>(f.vector);
     const u32 ext = external || !f.software ? 1 : 0;
@@ -96,9 +93,7 @@ bool deliver_once(Exec& x, const Fault& f, bool external) {
     }
 
     u64 flags = x.rflags();
-    // RF is set in the image of a fault, so that the breakpointed instruction can be restarted
-    // (SDM 3B 18.3.1.1).
-    u64 pushed = flags | (is_fault_class(f, external) ? flag::rf : 0);
+    const u64 pushed = flags_image(x, f, external);
     std::array<u64, 6> frame{f.error_code, s[Reg::rip] + f.length, s[Reg::cs], pushed, s[Reg::rsp],
                              s[Reg::ss]};
     const std::size_t skip = f.has_error_code ? 0 : 1;
@@ -125,6 +120,11 @@ bool deliver_once(Exec& x, const Fault& f, bool external) {
     x.set_rflags(flags);
     s[Reg::shadow] = 0;
     return true;
+}
+
+bool deliver_once(Exec& x, const Fault& f, bool external) {
+    if (!protected_mode(x)) return deliver_real(x, f);
+    return long_mode(x) ? deliver_long(x, f, external) : deliver_protected(x, f, external);
 }
 
 }  // namespace

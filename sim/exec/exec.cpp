@@ -31,12 +31,13 @@ Flow Exec::exit(Exit e, const Op& op) {
     // The bytes are those that were decoded, so they are still mapped; a crossing instruction's
     // second page too.
     u8* out = e.bytes.data();
-    by_page(s[Reg::rip] + op.offset, op.length, [&](u64 at, std::size_t done, std::size_t n) {
-        u64 physical = 0;
-        if (!translate(at, n, Access::execute, false, false, physical)) return false;
-        machine->memory().read(physical, {out + done, n});
-        return true;
-    });
+    by_page(code_base() + s[Reg::rip] + op.offset, op.length,
+            [&](u64 at, std::size_t done, std::size_t n) {
+                u64 physical = 0;
+                if (!translate(at, n, Access::execute, false, false, physical)) return false;
+                machine->memory().read(physical, {out + done, n});
+                return true;
+            });
     pending = e;
     return Flow::stop;
 }
@@ -47,6 +48,21 @@ Flow Exec::not_modelled(std::string_view what) {
 }
 
 void Exec::update_context() {
+    const bool long_mode = (s[Reg::efer] & efer::lma) != 0;
+    const bool big_code = (s[Reg::cs_attr] >> 14 & 1) != 0;
+    long_code = long_mode && attr::long_code(s[Reg::cs_attr]);
+    if (long_code) {
+        code_mode = CodeMode::long64;
+    } else if (long_mode) {
+        code_mode = big_code ? CodeMode::compat32 : CodeMode::compat16;
+    } else if ((s[Reg::cr0] & cr0::pe) != 0) {
+        code_mode = big_code ? CodeMode::prot32 : CodeMode::prot16;
+    } else {
+        code_mode = big_code ? CodeMode::real32 : CodeMode::real16;
+    }
+    const bool big_stack = (s[Reg::ss_attr] >> 14 & 1) != 0;
+    stack_mask = long_code ? ~u64{0} : big_stack ? 0xFFFFFFFF : 0xFFFF;
+    ip_mask = long_code ? ~u64{0} : 0xFFFFFFFF;
     const bool user = cpl() == 3;
     // While alignment is checked no translation is cached: every access takes the slow path.
     context = address_space | (user ? 8u : 0) | ((s[Reg::rflags] & flag::ac) != 0 ? 16u : 0) |

@@ -38,6 +38,10 @@ struct Exec {
     Machine* machine = nullptr;
     Cpu* cpu = nullptr;
     u8 address_space = 0;  // which RAM map of the machine applies, 0 to 3
+    CodeMode code_mode = CodeMode::long64;
+    bool long_code = true;     // code_mode is long64
+    u64 stack_mask = ~u64{0};  // width of RSP, ESP or SP as a stack pointer
+    u64 ip_mask = ~u64{0};     // width of RIP
     bool interrupt_line = false;
     bool deliver_faults = true;
     bool shadow_set = false;  // by the instruction that is executing
@@ -63,6 +67,8 @@ struct Exec {
             std::memcpy(const_cast<u8*>(register_bytes(slot, sizeof(T))), &value, sizeof(T));
         }
     }
+    // What RIP is added to for the linear address of code.
+    u64 code_base() const { return long_code ? 0 : s[Reg::cs_base]; }
     u64 next_rip(const Op& op) const { return s[Reg::rip] + op.next; }
     // `extra` is added to the offset before it is cut to the address size.
     u64 linear(const Op& op, u64 extra = 0) const {

@@ -1,13 +1,28 @@
 // Near control transfer: JMP Jcc LOOPcc JRCXZ CALL RET, the software interrupts, UD.
+#include "sim/exec/stack.hpp"
+#include "sim/insn/far.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
 namespace vtlsim::sim {
 namespace {
 
-// A branch to a non-canonical address is #GP(0) on the branch itself (SDM 2A JMP).
-Flow go(Exec& x, u64 target) {
-    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
+// RIP after a near branch: cut to the operand size, then within CS or canonical; else #GP(0) on the
+// branch itself (SDM 2A JMP).
+bool fits(Exec& x, const Op& op, u64& target) {
+    bool good = true;
+    if (x.long_code) {
+        good = Exec::canonical(target);
+    } else {
+        target &= op.size == 2 ? 0xFFFF : 0xFFFFFFFF;
+        good = target <= x.s[Reg::cs_limit];
+    }
+    if (!good) x.fault(Vector::gp, 0);
+    return good;
+}
+
+Flow go(Exec& x, const Op& op, u64 target) {
+    if (!fits(x, op, target)) return Flow::stop;
     x.s[Reg::rip] = target;
     return Flow::branch;
 }
@@ -18,7 +33,9 @@ template <Target T>
 bool target_of(Exec& x, const Op& op, u64& target) {
     if constexpr (T == Target::relative) target = x.next_rip(op) + op.imm;
     if constexpr (T == Target::reg) target = x.reg<u64>(op.dst);
-    if constexpr (T == Target::memory) return x.load_operand(op, target);
+    if constexpr (T == Target::memory) {
+        return x.load_slow(x.linear(op), &target, op.size, op.stack_segment);
+    }
     return true;
 }
 
@@ -26,32 +43,45 @@ template <Target T>
 Flow jmp(Exec& x, const Op& op) {
     u64 target = 0;
     if (!target_of<T>(x, op, target)) return Flow::stop;
-    return go(x, target);
+    return go(x, op, target);
 }
 
 template <Target T>
 Flow call(Exec& x, const Op& op) {
     u64 target = 0;
-    if (!target_of<T>(x, op, target)) return Flow::stop;
-    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
-    const u64 rsp = x.s[Reg::rsp] - 8;
-    if (!x.store(rsp, x.next_rip(op), true)) return Flow::stop;
-    x.s[Reg::rsp] = rsp;
-    return go(x, target);
+    if (!target_of<T>(x, op, target) || !fits(x, op, target)) return Flow::stop;
+    if (x.long_code) {
+        const u64 rsp = x.s[Reg::rsp] - 8;
+        if (!x.store(rsp, x.next_rip(op), true)) return Flow::stop;
+        x.s[Reg::rsp] = rsp;
+    } else {
+        Stack stack(x);
+        if (!stack.push(x.next_rip(op), op.size)) return Flow::stop;
+        stack.commit();
+    }
+    x.s[Reg::rip] = target;
+    return Flow::branch;
 }
 
 Flow ret(Exec& x, const Op& op) {
-    const u64 rsp = x.s[Reg::rsp];
     u64 target = 0;
-    if (!x.load(rsp, target, true)) return Flow::stop;
-    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
-    x.s[Reg::rsp] = rsp + 8 + op.imm;
-    return go(x, target);
+    if (x.long_code) {
+        const u64 rsp = x.s[Reg::rsp];
+        if (!x.load(rsp, target, true) || !fits(x, op, target)) return Flow::stop;
+        x.s[Reg::rsp] = rsp + 8 + op.imm;
+    } else {
+        Stack stack(x);
+        if (!stack.pop(target, op.size) || !fits(x, op, target)) return Flow::stop;
+        stack.skip(op.imm);
+        stack.commit();
+    }
+    x.s[Reg::rip] = target;
+    return Flow::branch;
 }
 
 template <unsigned Code>
 Flow jcc(Exec& x, const Op& op) {
-    return go(x, x.next_rip(op) + (condition<Code>(x.flags) ? op.imm : 0));
+    return go(x, op, x.next_rip(op) + (condition<Code>(x.flags) ? op.imm : 0));
 }
 
 // Counts in RCX, or ECX with a 32-bit address size (which clears the upper half).
@@ -64,20 +94,20 @@ Flow loop(Exec& x, const Op& op) {
     bool taken = count != 0;
     if constexpr (L == Loop::while_zero) taken = taken && x.flags.zf();
     if constexpr (L == Loop::while_not_zero) taken = taken && !x.flags.zf();
-    const u64 target = x.next_rip(op) + (taken ? op.imm : 0);
-    if (!Exec::canonical(target)) return x.fault(Vector::gp, 0);
+    u64 target = x.next_rip(op) + (taken ? op.imm : 0);
+    if (!fits(x, op, target)) return Flow::stop;
     x.set_reg<Address>(kRcx, count);
-    return go(x, target);
+    x.s[Reg::rip] = target;
+    return Flow::branch;
 }
 
 template <class Address>
 Flow jump_if_no_count(Exec& x, const Op& op) {
     const bool taken = x.reg<Address>(static_cast<u8>(index_of(Reg::rcx))) == 0;
-    return go(x, x.next_rip(op) + (taken ? op.imm : 0));
+    return go(x, op, x.next_rip(op) + (taken ? op.imm : 0));
 }
 
 bool fill_target(const Decoded& d, Op& op) {
-    if (d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return false;
     if (d.is_imm(0)) {
         if (!d[0].imm.is_relative) return false;
         op.imm = static_cast<u64>(d[0].imm.value.s);
@@ -89,7 +119,10 @@ bool fill_target(const Decoded& d, Op& op) {
     return true;
 }
 
+bool is_far(const Decoded& d) { return d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }
+
 bool translate_jmp(const Decoded& d, Op& op) {
+    if (is_far(d)) return translate_far_jmp(d, op);
     if (!fill_target(d, op)) return false;
     op.handler = d.is_imm(0)   ? jmp<Target::relative>
                  : d.is_mem(0) ? jmp<Target::memory>
@@ -98,6 +131,7 @@ bool translate_jmp(const Decoded& d, Op& op) {
 }
 
 bool translate_call(const Decoded& d, Op& op) {
+    if (is_far(d)) return translate_far_call(d, op);
     if (!fill_target(d, op)) return false;
     op.handler = d.is_imm(0)   ? call<Target::relative>
                  : d.is_mem(0) ? call<Target::memory>
@@ -106,7 +140,7 @@ bool translate_call(const Decoded& d, Op& op) {
 }
 
 bool translate_ret(const Decoded& d, Op& op) {
-    if (d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || op.size != 8) return false;
+    if (is_far(d)) return translate_far_ret(d, op);
     if (d.visible() != 0) op.imm = d[0].imm.value.u;
     op.handler = ret;
     return true;
@@ -120,7 +154,9 @@ bool translate_jcc(const Decoded& d, Op& op) {
 
 template <Loop L>
 bool translate_loop(const Decoded& d, Op& op) {
-    op.handler = op.address_size == 4 ? loop<L, u32> : loop<L, u64>;
+    op.handler = op.address_size == 2   ? loop<L, u16>
+                 : op.address_size == 4 ? loop<L, u32>
+                                        : loop<L, u64>;
     return fill_target(d, op);
 }
 
@@ -155,6 +191,7 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_INT3, translate_int3, "SDM 2A INT3"},
     {ZYDIS_MNEMONIC_JB, translate_jcc<2>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JBE, translate_jcc<6>, "SDM 2A Jcc"},
+    {ZYDIS_MNEMONIC_JCXZ, translate_no_count<u16>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JECXZ, translate_no_count<u32>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JL, translate_jcc<12>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JLE, translate_jcc<14>, "SDM 2A Jcc"},

@@ -1,17 +1,100 @@
 #include "sim/insn/interrupt_return.hpp"
 
-#include "sim/exec/descriptor.hpp"
+#include "sim/exec/stack.hpp"
+#include "sim/insn/far.hpp"
 
 namespace vtlsim::sim {
 namespace {
 
 bool gp_selector(Exec& x, u16 selector) {
-    x.fault(Vector::gp, selector & 0xFFFCu);
+    x.fault(Vector::gp, selector_error(selector));
     return false;
 }
 
-// CS of the return (SDM 2A IRET, IA-32e mode).
-bool check_cs(Exec& x, u16 selector, Descriptor& cs) {
+// Flags that an IRET of this size may change (SDM 2A IRET).
+u64 writable_flags(const Exec& x, u64 old, unsigned size) {
+    u64 writable = flag::kStatus | flag::tf | flag::df | flag::nt;
+    if (size > 2) writable |= flag::rf | flag::ac | flag::id;
+    if (!protected_mode(x) || x.cpl() <= (old >> 12 & 3)) writable |= flag::if_;
+    if (!protected_mode(x) || x.cpl() == 0) {
+        writable |= flag::iopl;
+        if (size > 2 && protected_mode(x)) writable |= flag::vif | flag::vip;
+    }
+    return writable;
+}
+
+Flow iret_real(Exec& x, const Op& op) {
+    Stack stack(x);
+    u64 rip = 0, cs = 0, image = 0;
+    if (!stack.pop(rip, op.size) || !stack.pop(cs, op.size) || !stack.pop(image, op.size)) {
+        return Flow::stop;
+    }
+    if (rip > x.s[Reg::cs_limit]) return x.fault(Vector::gp, 0);
+    const u64 old = x.rflags();
+    const u64 writable = writable_flags(x, old, op.size);
+    stack.commit();
+    x.s[Reg::rip] = rip;
+    x.s[Reg::cs] = cs & 0xFFFF;
+    x.s[Reg::cs_base] = (cs & 0xFFFF) << 4;
+    x.set_rflags((old & ~writable) | (image & writable));
+    x.s[Reg::nmi_blocked] = 0;
+    return Flow::branch;
+}
+
+Flow iret(Exec& x, const Op& op) {
+    if (!protected_mode(x)) return iret_real(x, op);
+    CpuState& s = x.s;
+    const u64 old = x.rflags();
+    if ((old & flag::nt) != 0) {
+        return long_mode(x) ? x.fault(Vector::gp, 0) : x.not_modelled("a return to another task");
+    }
+    Stack stack(x);
+    u64 rip = 0, cs_slot = 0, image = 0, rsp = 0, ss_slot = 0;
+    if (!stack.pop(rip, op.size) || !stack.pop(cs_slot, op.size) || !stack.pop(image, op.size)) {
+        return Flow::stop;
+    }
+    if ((image & flag::vm) != 0 && op.size == 4 && !long_mode(x) && x.cpl() == 0) {
+        return x.not_modelled("virtual-8086 mode");
+    }
+    const u16 cs_selector = static_cast<u16>(cs_slot);
+    const unsigned rpl = cs_selector & 3;
+    Descriptor cs;
+    Descriptor ss;
+    if (!check_return_code(x, cs_selector, cs)) return Flow::stop;
+    const bool to_long = long_mode(x) && cs.long_code();
+    // 64-bit code always pops SS and RSP; other code only for an outer level.
+    const bool pops_stack = x.long_code || rpl != x.cpl();
+    if (pops_stack) {
+        if (!stack.pop(rsp, op.size) || !stack.pop(ss_slot, op.size) ||
+            !check_return_stack(x, static_cast<u16>(ss_slot), rpl, to_long, ss)) {
+            return Flow::stop;
+        }
+    }
+    if (to_long ? !Exec::canonical(rip) : rip > cs.limit) return x.fault(Vector::gp, 0);
+    if (!mark_accessed(x, cs)) return Flow::stop;
+    if (pops_stack && (ss.attr & attr::kUnusable) == 0 && !mark_accessed(x, ss)) return Flow::stop;
+
+    const u64 writable = writable_flags(x, old, op.size);
+    if (rpl != x.cpl()) {
+        enter_outer(x, cs_selector, cs, rip, static_cast<u16>(ss_slot), ss, rsp);
+    } else {
+        s[Reg::rip] = rip;
+        if (pops_stack) {
+            s[Reg::rsp] = rsp;
+            set_segment(x, Seg::ss, static_cast<u16>(ss_slot), ss);
+        } else {
+            stack.commit();
+        }
+        set_segment(x, Seg::cs, cs_selector, cs);
+    }
+    x.set_rflags((old & ~writable) | (image & writable));
+    s[Reg::nmi_blocked] = 0;
+    return Flow::branch;
+}
+
+}  // namespace
+
+bool check_return_code(Exec& x, u16 selector, Descriptor& cs) {
     if ((selector & ~3u) == 0) {
         x.fault(Vector::gp, 0);
         return false;
@@ -26,18 +109,17 @@ bool check_cs(Exec& x, u16 selector, Descriptor& cs) {
     }
     const unsigned rpl = selector & 3;
     if (!cs.code() || rpl < x.cpl() || (cs.conforming() ? cs.dpl() > rpl : cs.dpl() != rpl) ||
-        (cs.long_code() && cs.big())) {
+        (long_mode(x) && cs.long_code() && cs.big())) {
         return gp_selector(x, selector);
     }
     if (!cs.present()) {
-        x.fault(Vector::np, selector & 0xFFFCu);
+        x.fault(Vector::np, selector_error(selector));
         return false;
     }
     return true;
 }
 
-// A null SS is allowed in 64-bit code below CPL 3 whose RPL matches.
-bool check_ss(Exec& x, u16 selector, unsigned rpl, bool to_long, Descriptor& ss) {
+bool check_return_stack(Exec& x, u16 selector, unsigned rpl, bool to_long, Descriptor& ss) {
     if ((selector & ~3u) == 0) {
         if (to_long && rpl != 3 && (selector & 3u) == rpl) {
             ss.attr = attr::kUnusable | u64{rpl} << 5;
@@ -58,66 +140,31 @@ bool check_ss(Exec& x, u16 selector, unsigned rpl, bool to_long, Descriptor& ss)
         return gp_selector(x, selector);
     }
     if (!ss.present()) {
-        x.fault(Vector::ss, selector & 0xFFFCu);
+        x.fault(Vector::ss, selector_error(selector));
         return false;
     }
     return true;
 }
 
-Flow iretq(Exec& x, const Op&) {
-    CpuState& s = x.s;
-    if ((s[Reg::rflags] & flag::nt) != 0) return x.fault(Vector::gp, 0);
-    // RIP CS RFLAGS RSP SS, always five in 64-bit mode.
-    std::array<u64, 5> frame{};
-    if (!x.load(s[Reg::rsp], frame, true)) return Flow::stop;
-    const u16 cs_selector = static_cast<u16>(frame[1]);
-    const u16 ss_selector = static_cast<u16>(frame[4]);
-    const unsigned rpl = cs_selector & 3;
-    Descriptor cs;
-    Descriptor ss;
-    if (!check_cs(x, cs_selector, cs)) return Flow::stop;
-    if (!check_ss(x, ss_selector, rpl, cs.long_code(), ss)) return Flow::stop;
-    if (cs.long_code() ? !Exec::canonical(frame[0]) : (frame[0] & 0xFFFFFFFF) > cs.limit) {
-        return x.fault(Vector::gp, 0);
-    }
-    if (!mark_accessed(x, cs)) return Flow::stop;
-    if ((ss.attr & attr::kUnusable) == 0 && !mark_accessed(x, ss)) return Flow::stop;
-
-    const u64 old_cpl = x.cpl();
-    const u64 old = x.rflags();
-    u64 writable = flag::kStatus | flag::tf | flag::df | flag::nt | flag::rf | flag::ac | flag::id;
-    if (old_cpl <= (old >> 12 & 3)) writable |= flag::if_;
-    if (old_cpl == 0) writable |= flag::iopl | flag::vif | flag::vip;
-    s[Reg::rip] = cs.long_code() ? frame[0] : frame[0] & 0xFFFFFFFF;
-    s[Reg::rsp] = frame[3];
-    s[Reg::cs] = cs_selector;
-    s[Reg::cs_base] = cs.base;
-    s[Reg::cs_limit] = cs.limit;
-    s[Reg::cs_attr] = cs.attr;
-    s[Reg::ss] = ss_selector;
-    s[Reg::ss_base] = ss.base;
-    s[Reg::ss_limit] = ss.limit;
-    s[Reg::ss_attr] = ss.attr;
-    if (rpl > old_cpl) {
-        // Segments that the outer level may not use become null (SDM 2A IRET).
-        for (Seg seg : {Seg::es, Seg::fs, Seg::gs, Seg::ds}) {
-            const u64 a = s[attr_of(seg)];
-            const bool nonconforming = (a >> 3 & 1) == 0 || (a >> 2 & 1) == 0;
-            if ((a & attr::kUnusable) == 0 && nonconforming && attr::dpl(a) < rpl) {
-                s[selector_of(seg)] = 0;
-                s[attr_of(seg)] = attr::kUnusable;
-            }
+void enter_outer(Exec& x, u16 selector, const Descriptor& cs, u64 rip, u16 ss_selector,
+                 const Descriptor& ss, u64 rsp) {
+    set_segment(x, Seg::cs, selector, cs);
+    set_segment(x, Seg::ss, ss_selector, ss);
+    x.s[Reg::rip] = rip;
+    x.s[Reg::rsp] = (x.s[Reg::rsp] & ~x.stack_mask) | (rsp & x.stack_mask);
+    for (Seg seg : {Seg::es, Seg::fs, Seg::gs, Seg::ds}) {
+        const u64 a = x.s[attr_of(seg)];
+        const bool nonconforming = (a >> 3 & 1) == 0 || (a >> 2 & 1) == 0;
+        if ((a & attr::kUnusable) == 0 && nonconforming && attr::dpl(a) < x.cpl()) {
+            x.s[selector_of(seg)] = 0;
+            x.s[attr_of(seg)] = attr::kUnusable;
         }
     }
-    x.set_rflags((old & ~writable) | (frame[2] & writable));
-    s[Reg::nmi_blocked] = 0;
-    return Flow::branch;
 }
 
-}  // namespace
-
-bool translate_iretq(const Decoded&, Op& op) {
-    op.handler = iretq;
+bool translate_iret(const Decoded& d, Op& op) {
+    op.size = static_cast<u8>(d.insn.operand_width / 8);
+    op.handler = iret;
     return true;
 }
 

@@ -1,4 +1,4 @@
-// IRETQ (insn/interrupt_return.cpp).
+// IRET, IRETD, IRETQ (insn/interrupt_return.cpp).
 #pragma once
 
 #include "sim/decode/op.hpp"
@@ -6,6 +6,6 @@
 
 namespace vtlsim::sim {
 
-bool translate_iretq(const Decoded& d, Op& op);
+bool translate_iret(const Decoded& d, Op& op);
 
 }  // namespace vtlsim::sim

@@ -22,15 +22,24 @@ struct InsnRow {
 
 std::span<const InsnRow> arithmetic_rows();
 std::span<const InsnRow> bit_rows();
+std::span<const InsnRow> bmi_rows();
 std::span<const InsnRow> conditional_rows();
 std::span<const InsnRow> control_rows();
+std::span<const InsnRow> far_rows();
 std::span<const InsnRow> fpu_state_rows();
 std::span<const InsnRow> io_rows();
+std::span<const InsnRow> legacy_rows();
 std::span<const InsnRow> logic_rows();
+std::span<const InsnRow> mmx_rows();
 std::span<const InsnRow> move_rows();
 std::span<const InsnRow> multiply_rows();
 std::span<const InsnRow> shift_rows();
+std::span<const InsnRow> sse_convert_rows();
+std::span<const InsnRow> sse_float_rows();
+std::span<const InsnRow> sse_integer_rows();
 std::span<const InsnRow> sse_move_rows();
+std::span<const InsnRow> sse_shuffle_rows();
+std::span<const InsnRow> sse_string_rows();
 std::span<const InsnRow> stack_rows();
 std::span<const InsnRow> string_rows();
 std::span<const InsnRow> system_rows();

@@ -1,4 +1,7 @@
-// PUSH POP PUSHF POPF ENTER LEAVE.
+// PUSH POP PUSHA POPA PUSHF POPF ENTER LEAVE.
+#include "sim/exec/stack.hpp"
+
+#include "sim/insn/far.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -7,6 +10,12 @@ namespace {
 
 template <class T>
 Flow push_value(Exec& x, T value) {
+    if (!x.long_code) {
+        Stack stack(x);
+        if (!stack.push(value, sizeof(T))) return Flow::stop;
+        stack.commit();
+        return Flow::next;
+    }
     const u64 rsp = x.s[Reg::rsp] - sizeof(T);
     if (!x.store(rsp, value, true)) return Flow::stop;
     x.s[Reg::rsp] = rsp;
@@ -15,10 +24,21 @@ Flow push_value(Exec& x, T value) {
 
 template <class T>
 bool pop_value(Exec& x, T& value) {
+    if (!x.long_code) {
+        Stack stack(x);
+        u64 popped = 0;
+        if (!stack.pop(popped, sizeof(T))) return false;
+        stack.commit();
+        value = static_cast<T>(popped);
+        return true;
+    }
     if (!x.load(x.s[Reg::rsp], value, true)) return false;
     x.s[Reg::rsp] += sizeof(T);
     return true;
 }
+
+constexpr u8 kRbp = static_cast<u8>(index_of(Reg::rbp));
+constexpr u8 kRsp = static_cast<u8>(index_of(Reg::rsp));
 
 template <class T>
 Flow push_reg(Exec& x, const Op& op) {
@@ -53,20 +73,17 @@ Flow pop_mem(Exec& x, const Op& op) {
     return Flow::stop;
 }
 
-// Only 16- and 64-bit stack operations exist in 64-bit mode (SDM 2B PUSH).
+// 16 bits always exist, 64 bits in 64-bit mode only, 32 bits elsewhere only (SDM 2B PUSH): the
+// decoder knows which.
 template <class Make>
 Handler by_stack_size(unsigned size, Make make) {
-    if (size == 2) return make.template operator()<u16>();
-    if (size == 8) return make.template operator()<u64>();
-    return nullptr;
+    return size == 1 ? nullptr : by_size(size, make);
 }
 
 bool translate_push(const Decoded& d, Op& op) {
     if (d.is_reg(0)) {
-        // FS and GS are pushed as their selectors, which sit in 64-bit slots already.
-        op.src = is_gpr(d[0].reg.value)
-                     ? gpr_slot(d[0].reg.value)
-                     : static_cast<u8>(index_of(selector_of(segment_of(d[0].reg.value))));
+        if (!is_gpr(d[0].reg.value)) return translate_push_segment(d, op);
+        op.src = gpr_slot(d[0].reg.value);
         op.handler = by_stack_size(op.size, []<class T>() -> Handler { return push_reg<T>; });
     } else if (d.is_imm(0)) {
         op.imm = static_cast<u64>(d[0].imm.value.s);
@@ -80,7 +97,7 @@ bool translate_push(const Decoded& d, Op& op) {
 
 bool translate_pop(const Decoded& d, Op& op) {
     if (d.is_reg(0)) {
-        if (!is_gpr(d[0].reg.value)) return false;
+        if (!is_gpr(d[0].reg.value)) return translate_pop_segment(d, op);
         op.dst = gpr_slot(d[0].reg.value);
         op.handler = by_stack_size(op.size, []<class T>() -> Handler { return pop_reg<T>; });
     } else {
@@ -126,26 +143,20 @@ bool translate_popf(const Decoded&, Op& op) {
 // imm: the frame's size; disp: the nesting level. Everything is checked before RSP and RBP move.
 template <class T>
 Flow enter(Exec& x, const Op& op) {
-    constexpr u8 kRbp = static_cast<u8>(index_of(Reg::rbp));
-    const u64 rbp = x.s[Reg::rbp];
-    u64 rsp = x.s[Reg::rsp] - sizeof(T);
-    if (!x.store(rsp, x.reg<T>(kRbp), true)) return Flow::stop;
-    const u64 frame = rsp;
+    Stack stack(x);
+    if (!stack.push(x.reg<T>(kRbp), sizeof(T))) return Flow::stop;
+    const u64 frame = stack.top();
     const u64 level = op.disp % 32;
     for (u64 i = 1; i < level; ++i) {
-        T outer{};
-        if (!x.load(rbp - i * sizeof(T), outer, true)) return Flow::stop;
-        rsp -= sizeof(T);
-        if (!x.store(rsp, outer, true)) return Flow::stop;
+        u64 outer = 0;
+        if (!stack.peek(x.s[Reg::rbp] - i * sizeof(T), outer, sizeof(T))) return Flow::stop;
+        if (!stack.push(outer, sizeof(T))) return Flow::stop;
     }
-    if (level != 0) {
-        rsp -= sizeof(T);
-        if (!x.store(rsp, static_cast<T>(frame), true)) return Flow::stop;
-    }
-    rsp -= op.imm;
+    if (level != 0 && !stack.push(frame, sizeof(T))) return Flow::stop;
+    stack.move_to(stack.top() - op.imm);
     // The new top must be writable (SDM 2A ENTER).
-    if (!x.probe(rsp, sizeof(T), Access::write, true)) return Flow::stop;
-    x.s[Reg::rsp] = rsp;
+    if (!stack.writable_top(sizeof(T))) return Flow::stop;
+    stack.commit();
     x.set_reg<T>(kRbp, static_cast<T>(frame));
     return Flow::next;
 }
@@ -159,11 +170,12 @@ bool translate_enter(const Decoded& d, Op& op) {
 
 template <class T>
 Flow leave(Exec& x, const Op&) {
-    const u64 rbp = x.s[Reg::rbp];
-    T value{};
-    if (!x.load(rbp, value, true)) return Flow::stop;
-    x.s[Reg::rsp] = rbp + sizeof(T);
-    x.set_reg<T>(static_cast<u8>(index_of(Reg::rbp)), value);
+    Stack stack(x);
+    stack.move_to(x.s[Reg::rbp]);
+    u64 value = 0;
+    if (!stack.pop(value, sizeof(T))) return Flow::stop;
+    stack.commit();
+    x.set_reg<T>(kRbp, static_cast<T>(value));
     return Flow::next;
 }
 
@@ -172,14 +184,56 @@ bool translate_leave(const Decoded&, Op& op) {
     return op.handler != nullptr;
 }
 
+// AX CX DX BX, the SP of before, BP SI DI: register numbers upwards.
+template <class T>
+Flow pusha(Exec& x, const Op&) {
+    Stack stack(x);
+    for (u8 i = 0; i < 8; ++i) {
+        if (!stack.push(x.reg<T>(i), sizeof(T))) return Flow::stop;
+    }
+    stack.commit();
+    return Flow::next;
+}
+// The image of SP is skipped.
+template <class T>
+Flow popa(Exec& x, const Op&) {
+    Stack stack(x);
+    std::array<u64, 8> values{};
+    for (u8 i = 8; i-- > 0;) {
+        if (!stack.pop(values[i], sizeof(T))) return Flow::stop;
+    }
+    for (u8 i = 0; i < 8; ++i) {
+        if (i != kRsp) x.set_reg<T>(i, static_cast<T>(values[i]));
+    }
+    stack.commit();
+    return Flow::next;
+}
+
+template <class T>
+bool translate_pusha(const Decoded&, Op& op) {
+    op.handler = pusha<T>;
+    return true;
+}
+template <class T>
+bool translate_popa(const Decoded&, Op& op) {
+    op.handler = popa<T>;
+    return true;
+}
+
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_ENTER, translate_enter, "SDM 2A ENTER"},
     {ZYDIS_MNEMONIC_LEAVE, translate_leave, "SDM 2A LEAVE"},
     {ZYDIS_MNEMONIC_POP, translate_pop, "SDM 2B POP"},
+    {ZYDIS_MNEMONIC_POPA, translate_popa<u16>, "SDM 2B POPA"},
+    {ZYDIS_MNEMONIC_POPAD, translate_popa<u32>, "SDM 2B POPAD"},
     {ZYDIS_MNEMONIC_POPF, translate_popf, "SDM 2B POPF"},
+    {ZYDIS_MNEMONIC_POPFD, translate_popf, "SDM 2B POPFD"},
     {ZYDIS_MNEMONIC_POPFQ, translate_popf, "SDM 2B POPFQ"},
     {ZYDIS_MNEMONIC_PUSH, translate_push, "SDM 2B PUSH"},
+    {ZYDIS_MNEMONIC_PUSHA, translate_pusha<u16>, "SDM 2B PUSHA"},
+    {ZYDIS_MNEMONIC_PUSHAD, translate_pusha<u32>, "SDM 2B PUSHAD"},
     {ZYDIS_MNEMONIC_PUSHF, translate_pushf, "SDM 2B PUSHF"},
+    {ZYDIS_MNEMONIC_PUSHFD, translate_pushf, "SDM 2B PUSHFD"},
     {ZYDIS_MNEMONIC_PUSHFQ, translate_pushf, "SDM 2B PUSHFQ"},
 };
 

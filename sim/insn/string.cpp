@@ -1,7 +1,7 @@
-// MOVS STOS LODS CMPS SCAS with their repeat prefixes (SDM 2B REP). 64-bit mode: 32- and 64-bit
-// addresses.
+// MOVS STOS LODS CMPS SCAS with their repeat prefixes (SDM 2B REP).
 #include <algorithm>
 
+#include "sim/exec/segment.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/sse_move.hpp"
@@ -93,13 +93,25 @@ u64 burst(Exec& x, u64 source, u64 destination, u64 most, bool until_equal) {
     return i;
 }
 
-// Address is u32 or u64: RSI, RDI and RCX are used and written at that width.
+// The segments of one element, outside of 64-bit mode. False: `pending` is set.
+template <Kind K, class T>
+bool segments_allow(Exec& x, Seg source_segment, u64 source, u64 destination) {
+    if (uses_source(K) && !check_access(x, source_segment, source, sizeof(T), Access::read)) {
+        return false;
+    }
+    const Access access = writes(K) ? Access::write : Access::read;
+    return !uses_destination(K) || check_access(x, Seg::es, destination, sizeof(T), access);
+}
+
+// Address is u16, u32 or u64: RSI, RDI and RCX are used and written at that width.
 template <Kind K, class T, class Address>
 Flow string(Exec& x, const Op& op) {
     const bool repeated = op.rep || op.repne;
     const bool down = (x.s[Reg::rflags] & flag::df) != 0;
     const bool stepping = (x.s[Reg::rflags] & flag::tf) != 0;
+    const bool segmented = !x.long_code;
     const u64 source_base = x.s.scalar[op.segment_base];
+    const u64 destination_base = segmented ? x.s[Reg::es_base] : 0;
     const LazyFlags flags_before = x.flags;
     for (;;) {
         u64 count = 1;
@@ -112,11 +124,14 @@ Flow string(Exec& x, const Op& op) {
         const Address source = x.reg<Address>(kRsi);
         const Address destination = x.reg<Address>(kRdi);
         const u64 from = source_base + source;
-        u64 done = count > 1 && !down && !stepping
-                       ? burst<K, T>(x, from, destination, count, op.repne)
+        const u64 to = destination_base + destination;
+        u64 done = count > 1 && !down && !stepping && !segmented
+                       ? burst<K, T>(x, from, to, count, op.repne)
                        : 0;
         if (done == 0) {
-            if (count == 0 || !element<K, T>(x, from, destination, op.stack_segment)) {
+            if (count == 0 ||
+                (segmented && !segments_allow<K, T>(x, op.segment, source, destination)) ||
+                !element<K, T>(x, from, to, op.stack_segment)) {
                 // A fault restores the flags from before the first iteration (SDM 2B REP).
                 if (compares(K)) x.flags = flags_before;
                 return Flow::stop;
@@ -160,11 +175,16 @@ bool translate_string(const Decoded& d, Op& op) {
         const unsigned source = K == Kind::cmps ? 0 : 1;
         const Seg segment = segment_of(d[source].mem.segment);
         op.stack_segment = segment == Seg::ss;
-        if (segment == Seg::fs || segment == Seg::gs) {
+        op.segment = segment;
+        const bool flat = d.insn.machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && segment != Seg::fs &&
+                          segment != Seg::gs;
+        if (!flat) {
             op.segment_base = static_cast<u8>(index_of(base_of(segment)));
         }
     }
-    op.handler = op.address_size == 4 ? string<K, T, u32> : string<K, T, u64>;
+    op.handler = op.address_size == 2   ? string<K, T, u16>
+                 : op.address_size == 4 ? string<K, T, u32>
+                                        : string<K, T, u64>;
     return true;
 }
 
@@ -173,7 +193,7 @@ bool translate_movsd(const Decoded& d, Op& op) {
     return is_sse(d) ? translate_movsd_sse(d, op) : translate_string<Kind::movs, u32>(d, op);
 }
 bool translate_cmpsd(const Decoded& d, Op& op) {
-    return !is_sse(d) && translate_string<Kind::cmps, u32>(d, op);
+    return is_sse(d) ? translate_cmpsd_sse(d, op) : translate_string<Kind::cmps, u32>(d, op);
 }
 
 constexpr InsnRow kRows[] = {

@@ -106,26 +106,31 @@ Flow swapgs(Exec& x, const Op&) {
 // Memory order is that of the schedule: within one processor fences have nothing to do.
 Flow fence(Exec&, const Op&) { return Flow::next; }
 
-// LGDT, LIDT, SGDT, SIDT: a 16-bit limit and a 64-bit base. op.dst: slot of the base.
-struct [[gnu::packed]] TableImage {
-    u16 limit;
-    u64 base;
-};
-static_assert(sizeof(TableImage) == 10);
-
+// LGDT, LIDT, SGDT, SIDT: a 16-bit limit and a base of 64 bits, or 32 outside of 64-bit mode, of
+// which a load with 16-bit operands takes 24. op.dst: slot of the base.
 Flow load_table(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
-    TableImage image{};
-    if (!x.load_operand(op, image)) return Flow::stop;
-    if (!Exec::canonical(image.base)) return x.fault(Vector::gp, 0);
-    x.s.scalar[op.dst] = image.base;
-    x.s.scalar[op.dst + 1u] = image.limit;
+    u16 limit = 0;
+    u64 base = 0;
+    const u64 address = x.linear(op);
+    if (!x.load(address, limit, op.stack_segment) ||
+        !x.load_slow(address + 2, &base, x.long_code ? 8 : 4, op.stack_segment)) {
+        return Flow::stop;
+    }
+    if (!x.long_code && op.size == 2) base &= 0xFFFFFF;
+    if (!Exec::canonical(base)) return x.fault(Vector::gp, 0);
+    x.s.scalar[op.dst] = base;
+    x.s.scalar[op.dst + 1u] = limit;
     return Flow::next;
 }
 
 Flow store_table(Exec& x, const Op& op) {
-    const TableImage image{static_cast<u16>(x.s.scalar[op.dst + 1u]), x.s.scalar[op.dst]};
-    return x.store_operand(op, image) ? Flow::next : Flow::stop;
+    std::array<u8, 10> image{};
+    std::memcpy(image.data(), &x.s.scalar[op.dst + 1u], 2);
+    std::memcpy(image.data() + 2, &x.s.scalar[op.dst], 8);
+    const std::size_t size = x.long_code ? 10 : 6;
+    return x.store_slow(x.linear(op), image.data(), size, op.stack_segment) ? Flow::next
+                                                                            : Flow::stop;
 }
 static_assert(offset(Reg::gdtr_base, 1) == Reg::gdtr_limit);
 static_assert(offset(Reg::idtr_base, 1) == Reg::idtr_limit);
@@ -174,7 +179,9 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_CPUID, translate_plain<exec_cpuid>, "SDM 2A CPUID"},
     {ZYDIS_MNEMONIC_HLT, translate_plain<hlt>, "SDM 2A HLT"},
     {ZYDIS_MNEMONIC_INVLPG, translate_invlpg, "SDM 2A INVLPG"},
-    {ZYDIS_MNEMONIC_IRETQ, translate_iretq, "SDM 2A IRET"},
+    {ZYDIS_MNEMONIC_IRET, translate_iret, "SDM 2A IRET"},
+    {ZYDIS_MNEMONIC_IRETD, translate_iret, "SDM 2A IRETD"},
+    {ZYDIS_MNEMONIC_IRETQ, translate_iret, "SDM 2A IRETQ"},
     {ZYDIS_MNEMONIC_LFENCE, translate_plain<fence>, "SDM 2A LFENCE"},
     {ZYDIS_MNEMONIC_LGDT, translate_table<Reg::gdtr_base, load_table>, "SDM 2A LGDT"},
     {ZYDIS_MNEMONIC_LIDT, translate_table<Reg::idtr_base, load_table>, "SDM 2A LIDT"},

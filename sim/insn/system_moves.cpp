@@ -1,5 +1,6 @@
 #include "sim/insn/system_moves.hpp"
 
+#include "sim/insn/far.hpp"
 #include "sim/insn/operands.hpp"
 
 namespace vtlsim::sim {
@@ -19,21 +20,35 @@ Flow go_on(Exec& x, const Op& op) {
     return Flow::branch;
 }
 
-// dst: general register, src: slot of the control register (both 64 bits).
+// What is moved: 32 bits outside of 64-bit mode.
+u64 source(const Exec& x, const Op& op) {
+    return x.s.scalar[op.src] & (x.long_code ? ~u64{0} : 0xFFFFFFFF);
+}
+
+// dst: general register, src: slot of the control register.
 Flow read_control(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
-    x.s.scalar[op.dst] = x.s.scalar[op.src];
+    x.s.scalar[op.dst] = source(x, op);
     return Flow::next;
 }
 
 Flow write_cr0(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
-    const u64 value = x.s.scalar[op.src];
+    const u64 value = source(x, op);
     // SDM 2B MOV CR: upper half reserved; PG needs PE; NW needs CD; 64-bit code cannot turn
     // paging off. Other reserved bits are ignored, ET reads as 1.
     if (value >> 32 != 0 || ((value & cr0::pg) != 0 && (value & cr0::pe) == 0) ||
-        ((value & cr0::nw) != 0 && (value & cr0::cd) == 0) || (value & cr0::pg) == 0) {
+        ((value & cr0::nw) != 0 && (value & cr0::cd) == 0) ||
+        (x.long_code && (value & cr0::pg) == 0)) {
         return x.fault(Vector::gp, 0);
+    }
+    // Long mode comes and goes with PG (SDM 3A 10.8.5): it needs PAE and a CS that is not 64-bit.
+    const bool paging = (value & cr0::pg) != 0;
+    if (paging != ((x.s[Reg::cr0] & cr0::pg) != 0) && (x.s[Reg::efer] & efer::lme) != 0) {
+        if (paging && ((x.s[Reg::cr4] & cr4::pae) == 0 || attr::long_code(x.s[Reg::cs_attr]))) {
+            return x.fault(Vector::gp, 0);
+        }
+        x.s[Reg::efer] ^= efer::lma;
     }
     x.s[Reg::cr0] = (value & cr0::kDefined) | cr0::et;
     x.flush_tlb();
@@ -43,13 +58,13 @@ Flow write_cr0(Exec& x, const Op& op) {
 
 Flow write_cr2(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
-    x.s[Reg::cr2] = x.s.scalar[op.src];
+    x.s[Reg::cr2] = source(x, op);
     return Flow::next;
 }
 
 Flow write_cr3(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
-    const u64 value = x.s.scalar[op.src];
+    const u64 value = source(x, op);
     if (value >> kPhysicalBits != 0) return x.fault(Vector::gp, 0);
     x.s[Reg::cr3] = value;
     x.flush_tlb();
@@ -58,9 +73,10 @@ Flow write_cr3(Exec& x, const Op& op) {
 
 Flow write_cr4(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
-    const u64 value = x.s.scalar[op.src];
+    const u64 value = source(x, op);
     // PAE cannot be cleared and LA57 not changed in long mode.
-    if ((value & cr4::pae) == 0 || (value & cr4::la57) != 0 || value >> 32 != 0) {
+    const bool long_mode = (x.s[Reg::efer] & efer::lma) != 0;
+    if ((long_mode && (value & cr4::pae) == 0) || (value & cr4::la57) != 0 || value >> 32 != 0) {
         return x.fault(Vector::gp, 0);
     }
     if ((value & ~kCr4Modelled) != 0) return x.not_modelled("a bit of CR4 that is being set");
@@ -71,7 +87,7 @@ Flow write_cr4(Exec& x, const Op& op) {
 
 Flow write_cr8(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
-    const u64 value = x.s.scalar[op.src];
+    const u64 value = source(x, op);
     if (value > 15) return x.fault(Vector::gp, 0);
     x.s[Reg::cr8] = value;
     return go_on(x, op);  // the interrupt line may change with it
@@ -97,13 +113,13 @@ bool debug_access(Exec& x, const Op& op) {
 
 Flow read_debug(Exec& x, const Op& op) {
     if (!debug_access(x, op)) return Flow::stop;
-    x.s.scalar[op.dst] = x.s.scalar[op.src];
+    x.s.scalar[op.dst] = source(x, op);
     return Flow::next;
 }
 
 Flow write_debug(Exec& x, const Op& op) {
     if (!debug_access(x, op)) return Flow::stop;
-    const u64 value = x.s.scalar[op.src];
+    const u64 value = source(x, op);
     if (op.dst == index_of(Reg::dr6) || op.dst == index_of(Reg::dr7)) {
         if (value >> 32 != 0) return x.fault(Vector::gp, 0);
         if (op.dst == index_of(Reg::dr7)) {
@@ -173,7 +189,7 @@ bool translate_debug(const Decoded& d, Op& op) {
 }
 
 bool translate_segment(const Decoded& d, Op& op) {
-    if (class_of(d[1]) != ZYDIS_REGCLASS_SEGMENT) return false;  // loads of selectors
+    if (class_of(d[1]) != ZYDIS_REGCLASS_SEGMENT) return translate_mov_segment(d, op);
     op.src = static_cast<u8>(index_of(selector_of(segment_of(d[1].reg.value))));
     if (d.is_mem(0)) {
         set_memory(d[0], op);

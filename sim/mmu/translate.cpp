@@ -1,14 +1,9 @@
-// Linear to physical: 4-level paging (SDM 3A 4.5) and the RAM map.
+// Linear to physical: paging with its access rights, accessed and dirty bits, and the RAM map.
 #include "sim/exec/cpu.hpp"
+#include "sim/mmu/walk.hpp"
 
 namespace vtlsim::sim {
 namespace {
-
-namespace pte {
-constexpr u64 present = 1, writable = 2, user = 4, accessed = 32, dirty = 64, large = 128,
-              no_execute = u64{1} << 63;
-constexpr u64 kAddress = 0x000FFFFFFFFFF000;
-}  // namespace pte
 
 namespace pf {
 constexpr u32 present = 1, write = 2, user = 4, reserved = 8, fetch = 16;
@@ -29,17 +24,22 @@ bool page_fault(Exec& x, u64 address, u32 code) {
     return false;
 }
 
+constexpr u64 kPhysicalMask = (u64{1} << kPhysicalBits) - 1;
+
 }  // namespace
 
 bool Exec::translate(u64 address, std::size_t size, Access access, bool system, bool stack,
                      u64& physical) {
-    if (!canonical(address)) {
+    // Outside of 64-bit code linear addresses have 32 bits and wrap (SDM 3A 3.3).
+    if (!long_code) {
+        address &= 0xFFFFFFFF;
+    } else if (!canonical(address)) {
         // SDM 3A 3.3.7.1: #SS(0) for stack references, #GP(0) otherwise.
         fault(stack ? Vector::ss : Vector::gp, 0);
         return false;
     }
     if (s[Reg::identity_map] != 0) {
-        physical = address & ((u64{1} << kPhysicalBits) - 1);
+        physical = address & kPhysicalMask;
         if (!machine->is_ram(address_space, physical, size)) {
             return out_of_ram(*this, physical, address, size, access);
         }
@@ -55,61 +55,45 @@ bool Exec::translate(u64 address, std::size_t size, Access access, bool system, 
     const u32 base_code = (write ? pf::write : 0) | (user ? pf::user : 0) |
                           (fetch && (nx || (cr4 & cr4::smep) != 0) ? pf::fetch : 0);
 
-    u64 table = s[Reg::cr3] & pte::kAddress;
-    bool all_writable = true;
-    bool all_user = true;
-    bool any_nx = false;
-    std::array<u64, 4> entry_at{};
-    std::array<u64, 4> entry{};
-    unsigned level = 4;
-    for (;; --level) {
-        const unsigned i = 4 - level;
-        entry_at[i] = table + (address >> (12 + 9 * (level - 1)) & 511) * 8;
-        if (!machine->is_ram(address_space, entry_at[i], 8)) {
-            return out_of_ram(*this, entry_at[i], address, 8, Access::read);
-        }
-        machine->memory().read(entry_at[i], {reinterpret_cast<u8*>(&entry[i]), 8});
-        const u64 e = entry[i];
-        if ((e & pte::present) == 0) return page_fault(*this, address, base_code);
-        const bool is_large = level < 4 && level > 1 && (e & pte::large) != 0;
-        // Reserved (SDM 3A table 4-15 ff.): NX while EFER.NXE = 0, PS in a PML4 entry, and the low
-        // address bits of a large page except PAT (bit 12).
-        const u64 low_bits = is_large ? ((u64{1} << (12 + 9 * (level - 1))) - 1) & ~u64{0x1FFF} : 0;
-        if (((e & pte::no_execute) != 0 && !nx) || (level == 4 && (e & pte::large) != 0) ||
-            (e & low_bits) != 0) {
+    const Walk walk = walk_tables(*machine, address_space, s, address);
+    switch (walk.end) {
+        case Walk::End::mapped:
+            break;
+        case Walk::End::not_present:
+            return page_fault(*this, address, base_code);
+        case Walk::End::reserved:
             return page_fault(*this, address, base_code | pf::present | pf::reserved);
-        }
-        all_writable = all_writable && (e & pte::writable) != 0;
-        all_user = all_user && (e & pte::user) != 0;
-        any_nx = any_nx || (e & pte::no_execute) != 0;
-        if (level == 1 || is_large) break;
-        table = e & pte::kAddress;
+        case Walk::End::outside_ram:
+            return out_of_ram(*this, walk.physical, address, 8, Access::read);
     }
 
     // Access rights (SDM 3A 4.6.1).
     bool allowed = true;
-    if (user) {
-        allowed = all_user && (!write || all_writable) && !(fetch && any_nx);
+    if (walk.entries == 0) {
+        // No paging, no rights.
+    } else if (user) {
+        allowed = walk.user && (!write || walk.writable) && !(fetch && walk.no_execute);
     } else {
-        if (write && !all_writable && (s[Reg::cr0] & cr0::wp) != 0) allowed = false;
-        if (fetch && (any_nx || (all_user && (cr4 & cr4::smep) != 0))) allowed = false;
+        if (write && !walk.writable && (s[Reg::cr0] & cr0::wp) != 0) allowed = false;
+        if (fetch && (walk.no_execute || (walk.user && (cr4 & cr4::smep) != 0))) allowed = false;
         const bool override_smap = !system && (s[Reg::rflags] & flag::ac) != 0;
-        if (!fetch && all_user && (cr4 & cr4::smap) != 0 && !override_smap) allowed = false;
+        if (!fetch && walk.user && (cr4 & cr4::smap) != 0 && !override_smap) allowed = false;
     }
     if (!allowed) return page_fault(*this, address, base_code | pf::present);
 
-    // Accessed and dirty bits, upper levels first (SDM 3A 4.8).
-    for (unsigned i = 0; i <= 4 - level; ++i) {
-        u64 updated = entry[i] | pte::accessed;
-        if (write && i == 4 - level) updated |= pte::dirty;
-        if (updated == entry[i]) continue;
-        if (!machine->write(entry_at[i], {reinterpret_cast<const u8*>(&updated), 8})) {
+    // Accessed and dirty bits, upper levels first (SDM 3A 4.8). A PDPTE of PAE paging has none.
+    const PagingMode mode = paging_mode(s);
+    for (unsigned i = mode.levels == 3 ? 1 : 0; i < walk.entries; ++i) {
+        u64 updated = walk.entry[i] | pte::accessed;
+        if (write && i + 1 == walk.entries) updated |= pte::dirty;
+        if (updated == walk.entry[i]) continue;
+        if (!machine->write(walk.entry_at[i],
+                            {reinterpret_cast<const u8*>(&updated), mode.entry_size})) {
             pending = OutOfMemory{};
             return false;
         }
     }
-    const u64 page_bits = (u64{1} << (12 + 9 * (level - 1))) - 1;
-    physical = (entry[4 - level] & pte::kAddress & ~page_bits) | (address & page_bits);
+    physical = walk.physical;
     if (!machine->is_ram(address_space, physical, size)) {
         return out_of_ram(*this, physical, address, size, access);
     }
@@ -118,21 +102,16 @@ bool Exec::translate(u64 address, std::size_t size, Access access, bool system, 
 
 std::optional<u64> Cpu::peek_physical(u64 address) const {
     const CpuState& s = x_->s;
-    if (!Exec::canonical(address)) return std::nullopt;
-    u64 physical = address & ((u64{1} << kPhysicalBits) - 1);
+    if (!x_->long_code) {
+        address &= 0xFFFFFFFF;
+    } else if (!Exec::canonical(address)) {
+        return std::nullopt;
+    }
+    u64 physical = address & kPhysicalMask;
     if (s[Reg::identity_map] == 0) {
-        u64 entry = s[Reg::cr3];
-        for (unsigned level = 4; level >= 1; --level) {
-            const unsigned shift = 12 + 9 * (level - 1);
-            machine().read((entry & pte::kAddress) + (address >> shift & 511) * 8,
-                           {reinterpret_cast<u8*>(&entry), 8});
-            if ((entry & pte::present) == 0) return std::nullopt;
-            if (level == 1 || (level < 4 && (entry & pte::large) != 0)) {
-                const u64 page_bits = (u64{1} << shift) - 1;
-                physical = (entry & pte::kAddress & ~page_bits) | (address & page_bits);
-                break;
-            }
-        }
+        const Walk walk = walk_tables(machine(), x_->address_space, s, address);
+        if (walk.end != Walk::End::mapped) return std::nullopt;
+        physical = walk.physical;
     }
     if (!machine().is_ram(x_->address_space, physical, 1)) return std::nullopt;
     return physical;

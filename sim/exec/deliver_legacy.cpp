@@ -1,0 +1,161 @@
+// Interrupts and exceptions through the real-mode vector table (SDM 3A 20.1.4) and through the IDT
+// of 16- and 32-bit protected mode (SDM 3A 6.12).
+#include "sim/exec/deliver.hpp"
+#include "sim/exec/stack.hpp"
+
+namespace vtlsim::sim {
+namespace {
+
+void enter_handler(Exec& x, u64 flags, u64 cleared) {
+    x.set_rflags(flags & ~(cleared | flag::tf | flag::rf | flag::nt | flag::vm));
+    x.s[Reg::shadow] = 0;
+}
+
+// The inner stack from a 32- or 16-bit TSS (SDM 3A 7.2.1, 7.6).
+bool read_inner_stack(Exec& x, unsigned level, u32 ext, u16& ss, u64& esp) {
+    const bool wide = (x.s[Reg::tr_attr] & 8) != 0;  // 386 types have bit 3
+    const u64 at = wide ? 4 + u64{8} * level : 2 + u64{4} * level;
+    const unsigned size = wide ? 4 : 2;
+    if (at + size + 1 > x.s[Reg::tr_limit]) {
+        x.fault(Vector::ts, selector_error(static_cast<u16>(x.s[Reg::tr]), ext));
+        return false;
+    }
+    esp = 0;
+    return x.system_load(x.s[Reg::tr_base] + at, &esp, size) &&
+           x.system_load(x.s[Reg::tr_base] + at + size, &ss, 2);
+}
+
+bool inner_stack_segment(Exec& x, u16 ss, unsigned level, u32 ext, Descriptor& d) {
+    const auto ts = [&] {
+        x.fault(Vector::ts, selector_error(ss, ext));
+        return false;
+    };
+    if ((ss & ~3u) == 0) return ts();
+    switch (read_descriptor(x, ss, d)) {
+        case Lookup::failed:
+            return false;
+        case Lookup::outside:
+            return ts();
+        case Lookup::found:
+            break;
+    }
+    if ((ss & 3u) != level || d.dpl() != level || !d.writable_data()) return ts();
+    if (!d.present()) {
+        x.fault(Vector::ss, selector_error(ss, ext));
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+bool deliver_real(Exec& x, const Fault& f) {
+    const u64 number = static_cast<u64>(f.vector);
+    if (number * 4 + 3 > x.s[Reg::idtr_limit]) {
+        x.fault(Vector::gp, 0);  // real mode pushes no error code: delivery ignores it
+        return false;
+    }
+    u32 vector = 0;
+    if (!x.system_load(x.s[Reg::idtr_base] + number * 4, &vector, 4)) return false;
+    const u64 flags = x.rflags();
+    Stack stack(x);
+    if (!stack.push(flags & 0xFFFF, 2) || !stack.push(x.s[Reg::cs], 2) ||
+        !stack.push((x.s[Reg::rip] + f.length) & 0xFFFF, 2)) {
+        return false;
+    }
+    stack.commit();
+    x.s[Reg::cs] = vector >> 16;
+    x.s[Reg::cs_base] = u64{vector >> 16} << 4;
+    x.s[Reg::rip] = vector & 0xFFFF;
+    enter_handler(x, flags, flag::if_ | flag::ac);
+    return true;
+}
+
+bool deliver_protected(Exec& x, const Fault& f, bool external) {
+    CpuState& s = x.s;
+    const u32 number = static_cast<u32>(f.vector);
+    const u32 ext = external || !f.software ? 1 : 0;
+    const auto gate_fault = [&](Vector v) {
+        x.fault(v, number * 8 + 2 + ext);
+        return false;
+    };
+    if (number * 8 + 7 > s[Reg::idtr_limit]) return gate_fault(Vector::gp);
+    u64 gate = 0;
+    if (!x.system_load(s[Reg::idtr_base] + number * 8, &gate, 8)) return false;
+    const u64 type = gate >> 40 & 0x1F;
+    const unsigned old_cpl = static_cast<unsigned>(x.cpl());
+    constexpr u64 kTaskGate = 5, kInterrupt16 = 6, kTrap16 = 7, kInterrupt32 = 14, kTrap32 = 15;
+    if (type != kTaskGate && type != kInterrupt16 && type != kTrap16 && type != kInterrupt32 &&
+        type != kTrap32) {
+        return gate_fault(Vector::gp);
+    }
+    if (f.software && (gate >> 45 & 3) < old_cpl) return gate_fault(Vector::gp);
+    if ((gate >> 47 & 1) == 0) return gate_fault(Vector::np);
+    if (type == kTaskGate) {
+        x.not_modelled("a task gate");
+        return false;
+    }
+
+    const u16 selector = static_cast<u16>(gate >> 16);
+    const bool wide = type == kInterrupt32 || type == kTrap32;
+    const u64 target = (gate & 0xFFFF) | (wide ? gate >> 32 & 0xFFFF0000 : 0);
+    if ((selector & ~3u) == 0) {
+        x.fault(Vector::gp, ext);
+        return false;
+    }
+    Descriptor cs;
+    switch (read_descriptor(x, selector, cs)) {
+        case Lookup::failed:
+            return false;
+        case Lookup::outside:
+            x.fault(Vector::gp, selector_error(selector, ext));
+            return false;
+        case Lookup::found:
+            break;
+    }
+    if (!cs.code() || cs.dpl() > old_cpl) {
+        x.fault(Vector::gp, selector_error(selector, ext));
+        return false;
+    }
+    if (!cs.present()) {
+        x.fault(Vector::np, selector_error(selector, ext));
+        return false;
+    }
+    const unsigned new_cpl = cs.conforming() ? old_cpl : cs.dpl();
+    const unsigned size = wide ? 4 : 2;
+    const u64 image = flags_image(x, f, external);
+    const auto push_frame = [&](Stack& stack, bool switched) {
+        if (switched && !(stack.push(s[Reg::ss], size) && stack.push(s[Reg::rsp], size)))
+            return false;
+        return stack.push(image, size) && stack.push(s[Reg::cs], size) &&
+               stack.push(s[Reg::rip] + f.length, size) &&
+               (!f.has_error_code || stack.push(f.error_code, size));
+    };
+    if (target > cs.limit) {
+        x.fault(Vector::gp, ext);
+        return false;
+    }
+    if (new_cpl != old_cpl) {
+        u16 ss = 0;
+        u64 esp = 0;
+        Descriptor d;
+        if (!read_inner_stack(x, new_cpl, ext, ss, esp)) return false;
+        if (!inner_stack_segment(x, ss, new_cpl, ext, d)) return false;
+        Stack stack(x, d, esp);
+        if (!push_frame(stack, true) || !mark_accessed(x, d) || !mark_accessed(x, cs)) return false;
+        set_segment(x, Seg::ss, ss, d);
+        stack.commit();
+    } else {
+        Stack stack(x);
+        if (!push_frame(stack, false) || !mark_accessed(x, cs)) return false;
+        stack.commit();
+    }
+    if (f.vector == Vector::pf && !external && !f.software) s[Reg::cr2] = f.cr2;
+    const u64 flags = x.rflags();
+    set_segment(x, Seg::cs, static_cast<u16>((selector & ~3u) | new_cpl), cs);
+    s[Reg::rip] = target;
+    enter_handler(x, flags, type == kInterrupt32 || type == kInterrupt16 ? flag::if_ : 0);
+    return true;
+}
+
+}  // namespace vtlsim::sim

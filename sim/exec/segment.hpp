@@ -1,0 +1,26 @@
+// Segmentation outside of 64-bit mode: checks of accesses, and loads of segment registers.
+#pragma once
+
+#include "sim/exec/descriptor.hpp"
+
+namespace vtlsim::sim {
+
+inline bool protected_mode(const Exec& x) { return (x.s[Reg::cr0] & cr0::pe) != 0; }
+inline bool long_mode(const Exec& x) { return (x.s[Reg::efer] & efer::lma) != 0; }
+
+// Limit and type of a data access at an offset (SDM 3A 5.3, 5.5); always fine in 64-bit mode.
+// False: #SS(0) or #GP(0) is pending.
+bool check_access(Exec& x, Seg seg, u64 offset, std::size_t size, Access access);
+
+// The selector's descriptor as a data or stack segment, with all checks of MOV to a segment
+// register (SDM 2B MOV). Real mode: base = selector * 16, limit and attributes stay. False: a fault
+// is pending and nothing has changed.
+bool load_segment(Exec& x, Seg seg, u16 selector);
+
+// Sets a segment register without checks.
+void set_segment(Exec& x, Seg seg, u16 selector, const Descriptor& d);
+
+// A faulting selector's error code: its index and TI bit, with EXT if the event came from outside.
+inline u32 selector_error(u16 selector, u32 ext = 0) { return (selector & 0xFFFCu) | ext; }
+
+}  // namespace vtlsim::sim
