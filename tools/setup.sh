@@ -13,7 +13,7 @@ case $purpose in
         required+=(catch2)
         optional+=(clang-14 clang-format-14 nasm)
         ;;
-    bench) required+=(libbenchmark-dev) ;;
+    bench) required+=(libunicorn-dev) ;;
     *)
         echo "usage: $0 [build|test|bench]" >&2
         exit 2
