@@ -58,12 +58,8 @@ std::string hidden_prefixes(const ZydisDecodedInstruction& instruction,
     }};
     for (const auto& [attribute, name] : kSegments)
         if ((instruction.attributes & attribute) != 0) text += name;
-    if (instruction.address_width != mode_bits) {
-        // Piece by piece: g++ 12 sees an overlap in "a" + to_string() at -O3.
-        text += 'a';
-        text += std::to_string(instruction.address_width);
-        text += ' ';
-    }
+    if (instruction.address_width != mode_bits)
+        text += "a" + std::to_string(instruction.address_width) + " ";
     return text;
 }
 
