@@ -192,6 +192,8 @@ void World::run_vp() {
     const bool line = hypervisor_.deliverable().has_value();
     watcher_->begin(line);
     board_.cpu.set_interrupt_line(line);
+    // This flushes the TLB: a turn starts from nothing that a snapshot leaves out.
+    board_.cpu.set(Reg::cr3, board_.cpu.get(Reg::cr3));
     const u64 left = board_.config.limits.steps - board_.step;
     sim::Outcome outcome = board_.cpu.run({.steps = left}, watcher_.get());
     const bool wakes =

@@ -94,8 +94,9 @@ void Hypervisor::inject(const sim::Fault& fault) {
 // ------------------------------------------------------------------------------------
 
 std::optional<u8> Hypervisor::deliverable(u8 vtl) const {
-    const sim::CpuState live = board_.cpu.state();
-    const u64 cr8 = state_.banks.view(live, board_.active_vtl, vtl, Reg::cr8, board_.switches()).lo;
+    // CR8 is private under every policy; this runs before each instruction.
+    const u64 cr8 =
+        vtl == board_.active_vtl ? board_.cpu.get(Reg::cr8) : state_.banks.saved(vtl)[Reg::cr8];
     return state_.apic[vtl].deliverable(cr8);
 }
 

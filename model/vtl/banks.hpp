@@ -45,6 +45,7 @@ class VtlBanks {
     using ShadowListener = std::function<void(sim::Reg, u64 was, u64 is)>;
 
     sim::CpuState& saved(u8 vtl) { return saved_[vtl]; }
+    const sim::CpuState& saved(u8 vtl) const { return saved_[vtl]; }
 
     // The switch from VTL2 down to VTL0 and from VTL0 up to VTL2: `live` is the CPU's state.
     void lower(sim::CpuState& live, const Switches& switches);

@@ -323,6 +323,17 @@ TEST_CASE("world: RIP goes by command where the register page is not valid", "[m
     }
 }
 
+TEST_CASE("world: the register page's RIP is taken once", "[model]") {
+    Run run("out dx, al\nnop\nnop\nhlt", {{Reg::rdx, kPort}});
+    run.config.switches.set_rip_path = SetRipPath::register_page;
+    run.interrupt(0, kGuestCode + 2, true);
+    CHECK(run.finish() == EndReason::guest_halted);
+    CHECK(run.count(EventKind::vtl_enter) == 2);
+    CHECK(run.count(EventKind::regpage_flush) == 1);
+    CHECK(run.guest_instructions() == 4);
+    CHECK(run.value("regpage.dirty") == 0);
+}
+
 TEST_CASE("world: #3584, what the context holds reaches the CPU or not", "[model]") {
     // The guest does nothing but exit; its registers come from the VMM, as after a restore.
     for (auto restore : {FxCr2Restore::head, FxCr2Restore::pre3584}) {
