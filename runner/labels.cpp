@@ -64,6 +64,7 @@ Labels::Place Labels::read(const Node& node) const {
     }
     const auto it = guest_.find(text);
     if (it != guest_.end()) return {.vtl = 0, .address = it->second, .vtl2_label = {}};
+    if (node.diagnostics().full()) return {};
     for (const auto& [name, address] : guest_) names.push_back(name);
     node.error(fmt::format("unknown label {}{}", in_quotes(text), did_you_mean(text, names)));
     return {};

@@ -24,6 +24,8 @@ inline constexpr u64 kMaxImages = u64{16} << 20;
 inline constexpr std::size_t kMaxEvents = 1000;
 // A few dozen cells fill a screen; a cross product beyond this is a mistake.
 inline constexpr std::size_t kMaxVariants = 1024;
+// Values in one cell of a table.
+inline constexpr std::size_t kMaxShown = 16;
 // Of a scenario's name, in bytes.
 inline constexpr std::size_t kMaxName = 100;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -41,14 +42,16 @@ std::vector<Axis> read_axes(const Node& node) {
             axis.values.push_back(read_switch_value(member, *axis.row));
         } else {
             for (const Node& value : member.array()) {
+                const std::size_t errors = value.diagnostics().count();
                 const u8 v = read_switch_value(value, *axis.row);
+                if (value.diagnostics().count() != errors) continue;
                 if (std::find(axis.values.begin(), axis.values.end(), v) != axis.values.end()) {
                     value.error("this value is listed twice");
                 }
                 axis.values.push_back(v);
             }
         }
-        if (axis.values.empty() && member.is_array()) member.error("no value is listed");
+        if (member.is_array() && member.array().empty()) member.error("no value is listed");
         axes.push_back(std::move(axis));
     }
     return axes;
@@ -146,8 +149,11 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
         f.node().error("nothing is expected: \"expect\" is missing");
     }
     if (const auto show = f.optional("show")) {
-        for (const Node& path : show->array()) {
-            if (check_path(path, path.string())) scenario.show.push_back(path.string());
+        const std::vector<Node> paths = show->array();
+        if (paths.size() > kMaxShown) show->error(fmt::format("more than {} names", kMaxShown));
+        for (const Node& path : std::span(paths).first(std::min(paths.size(), kMaxShown))) {
+            const std::string& name = path.string();
+            if (path.is_string() && check_path(path, name)) scenario.show.push_back(name);
         }
     }
     if (!diagnostics.empty()) return std::nullopt;

@@ -128,7 +128,10 @@ LogClaim read_log_claim(const Node& node, const Labels& labels) {
     for (const auto& [key, mode] : {std::pair{"next", LogMode::next}, {"never", LogMode::never}}) {
         for (const Node& member : node.is_object() ? node.members() : std::vector<Node>()) {
             if (member.key() != key) continue;
-            node.object({key});  // and nothing beside it
+            for (const Node& other : node.members()) {
+                if (other.key() == key) continue;
+                other.error_at_key(fmt::format("nothing can stand beside \"{}\"", key));
+            }
             return {mode, read_pattern(member, labels)};
         }
     }
@@ -189,6 +192,7 @@ const std::vector<std::string>& field_names() {
 }
 
 bool check_path(const Node& node, const std::string& path) {
+    if (node.diagnostics().full()) return false;
     std::string why;
     if (model::known_path(path, why)) return true;
     if (node.key() == path) {
@@ -202,6 +206,7 @@ bool check_path(const Node& node, const std::string& path) {
 Expectations read_expectations(const Node& node, const Labels& labels) {
     Expectations out;
     if (node.is_missing()) return out;
+    const std::size_t errors = node.diagnostics().count();
     const Fields f = node.object({"end", "state", "memory", "log"});
     if (const auto end = f.optional("end")) {
         // "none" is not an end.
@@ -229,7 +234,7 @@ Expectations read_expectations(const Node& node, const Labels& labels) {
     if (const auto log = f.optional("log")) {
         for (const Node& entry : log->array()) out.log.push_back(read_log_claim(entry, labels));
     }
-    if (out.empty() && node.is_object()) node.error("nothing is expected here");
+    if (out.empty() && node.diagnostics().count() == errors) node.error("nothing is expected here");
     return out;
 }
 

@@ -128,8 +128,10 @@ u64 WorldReader::read_image(const Fields& fields, u64 at, u8 vtl) {
         return at;
     }
     const Node place = fields.optional("at").value_or(text ? *text : *bytes);
+    const std::size_t errors = fields.node().diagnostics().count();
     if (bytes) {
-        add_image(place, at, bytes->bytes(), vtl);
+        std::vector<u8> content = bytes->bytes();
+        if (bytes->diagnostics().count() == errors) add_image(place, at, std::move(content), vtl);
         return at;
     }
     if (image_bytes_ > kMaxImages) return at;  // reported
@@ -149,7 +151,7 @@ u64 WorldReader::read_image(const Fields& fields, u64 at, u8 vtl) {
             }
         }
     }
-    if (!result.ok()) return at;
+    if (text->diagnostics().count() != errors) return at;
     add_image(place, result.origin, result.bytes, vtl);
     return result.origin;
 }
@@ -169,9 +171,8 @@ void WorldReader::add_image(const Node& node, u64 address, std::vector<u8> bytes
     const u64 low = vtl == 0 ? 0 : model::layout::kVtl2Base;
     const u64 high = vtl == 0 ? config_.guest_ram : model::layout::kVtl2End;
     if (address < low || last < address || last >= high) {
-        node.error(fmt::format("{:#x} bytes at {:#x} do not lie in {} ({:#x} to {:#x})",
-                               bytes.size(), address, vtl == 0 ? "guest RAM" : "VTL2's memory", low,
-                               high - 1));
+        node.error(fmt::format("{} bytes at {:#x} do not lie in {} ({:#x} to {:#x})", bytes.size(),
+                               address, vtl == 0 ? "guest RAM" : "VTL2's memory", low, high - 1));
         return;
     }
     const auto after = images_.upper_bound(last);

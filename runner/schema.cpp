@@ -445,6 +445,7 @@ std::string scenario_schema() {
               Json::array({"vtl0.rax"}))},
     };
     properties["name"]["maxLength"] = kMaxName;
+    properties["show"]["maxItems"] = kMaxShown;
     Json schema = {{"$schema", "http://json-schema.org/draft-07/schema#"},
                    {"title", "vtlsim scenario"},
                    {"description",

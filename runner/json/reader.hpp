@@ -97,6 +97,9 @@ class Node {
     void error(std::string message) const { error_at(position(), std::move(message)); }
     void error_at_key(std::string message) const { error_at(key_position(), std::move(message)); }
     void error_at(Position position, std::string message) const;
+    // Where errors go. Its count() tells whether a getter has reported one, so that nothing more is
+    // to be said; once it is full(), looking for the right words is not worth the time.
+    const Diagnostics& diagnostics() const { return *diagnostics_; }
 
   private:
     friend class Fields;
