@@ -1,14 +1,12 @@
-// SSE and SSE2 moves, and the bitwise operations that clear registers. Legacy encodings only.
+// SSE and SSE2 moves. Legacy encodings only.
 #include "sim/insn/sse_move.hpp"
 
-#include "sim/insn/operands.hpp"
+#include "sim/insn/mmx.hpp"
 #include "sim/insn/rows.hpp"
-#include "sim/insn/sse.hpp"
+#include "sim/insn/sse_operands.hpp"
 
 namespace vtlsim::sim {
 namespace {
-
-Vec128& xmm(Exec& x, u8 number) { return x.s.vec(offset(Reg::xmm0, number)); }
 
 // Whole-register moves. Aligned: the memory operand must be, #GP(0) otherwise.
 template <bool Aligned, Form F>
@@ -85,48 +83,11 @@ Flow move_half(Exec& x, const Op& op) {
     return x.store_operand(op, value) ? Flow::next : Flow::stop;
 }
 
-struct BitAnd {
-    static u64 apply(u64 a, u64 b) { return a & b; }
-};
-struct BitAndNot {
-    static u64 apply(u64 a, u64 b) { return ~a & b; }
-};
-struct BitOr {
-    static u64 apply(u64 a, u64 b) { return a | b; }
-};
-struct BitXor {
-    static u64 apply(u64 a, u64 b) { return a ^ b; }
-};
-
-template <class Operation, Form F>
-Flow bitwise(Exec& x, const Op& op) {
-    if (!sse_usable(x)) return Flow::stop;
-    Vec128 b{};
-    if constexpr (F == Form::rr) {
-        b = xmm(x, op.src);
-    } else {
-        const u64 address = x.linear(op);
-        if (address % 16 != 0) return x.fault(Vector::gp, 0);
-        if (!x.load(address, b, op.stack_segment)) return Flow::stop;
-    }
-    Vec128& a = xmm(x, op.dst);
-    a = {Operation::apply(a.lo, b.lo), Operation::apply(a.hi, b.hi)};
-    return Flow::next;
-}
-
-bool is_xmm(const ZydisDecodedOperand& operand) {
-    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_XMM;
-}
-u8 xmm_slot(const ZydisDecodedOperand& operand) {
-    return static_cast<u8>(operand.reg.value - ZYDIS_REGISTER_XMM0);
-}
-
 // Fills XMM numbers and the address. False for MMX operands.
 bool set_xmm_operands(const Decoded& d, Op& op, Form& form) {
     if (d.visible() != 2) return false;
-    if (is_xmm(d[0])) op.dst = xmm_slot(d[0]);
-    if (is_xmm(d[1])) op.src = xmm_slot(d[1]);
+    if (is_xmm(d[0])) op.dst = vector_slot(d[0]);
+    if (is_xmm(d[1])) op.src = vector_slot(d[1]);
     if (d.is_mem(0)) set_memory(d[0], op);
     if (d.is_mem(1)) set_memory(d[1], op);
     if (is_xmm(d[0]) && is_xmm(d[1])) return form = Form::rr, true;
@@ -156,16 +117,17 @@ bool translate_move_scalar(const Decoded& d, Op& op) {
 }
 
 bool translate_movd_movq(const Decoded& d, Op& op) {
+    if (is_mmx(d[0]) || is_mmx(d[1])) return translate_movd_movq_mmx(d, op);
     const bool wide = (is_xmm(d[0]) ? d[1] : d[0]).size == 64 || (is_xmm(d[0]) && is_xmm(d[1]));
     if (is_xmm(d[0]) && d.is_reg(1) && is_gpr(d[1].reg.value)) {
-        op.dst = xmm_slot(d[0]);
+        op.dst = vector_slot(d[0]);
         op.src = gpr_slot(d[1].reg.value);
         op.handler = wide ? gpr_to_xmm<u64> : gpr_to_xmm<u32>;
         return true;
     }
     if (is_xmm(d[1]) && d.is_reg(0) && is_gpr(d[0].reg.value)) {
         op.dst = gpr_slot(d[0].reg.value);
-        op.src = xmm_slot(d[1]);
+        op.src = vector_slot(d[1]);
         op.handler = wide ? xmm_to_gpr<u64> : xmm_to_gpr<u32>;
         return true;
     }
@@ -189,19 +151,8 @@ bool translate_half(const Decoded& d, Op& op) {
     return true;
 }
 
-template <class Operation>
-bool translate_bitwise(const Decoded& d, Op& op) {
-    Form form{};
-    if (!set_xmm_operands(d, op, form) || form == Form::mr) return false;
-    op.handler = form == Form::rr ? bitwise<Operation, Form::rr> : bitwise<Operation, Form::rm>;
-    return true;
-}
-
 constexpr InsnRow kRows[] = {
-    {ZYDIS_MNEMONIC_ANDNPD, translate_bitwise<BitAndNot>, "SDM 2A ANDNPD"},
-    {ZYDIS_MNEMONIC_ANDNPS, translate_bitwise<BitAndNot>, "SDM 2A ANDNPS"},
-    {ZYDIS_MNEMONIC_ANDPD, translate_bitwise<BitAnd>, "SDM 2A ANDPD"},
-    {ZYDIS_MNEMONIC_ANDPS, translate_bitwise<BitAnd>, "SDM 2A ANDPS"},
+    {ZYDIS_MNEMONIC_LDDQU, translate_move128<false>, "SDM 2A LDDQU"},
     {ZYDIS_MNEMONIC_MOVAPD, translate_move128<true>, "SDM 2B MOVAPD"},
     {ZYDIS_MNEMONIC_MOVAPS, translate_move128<true>, "SDM 2B MOVAPS"},
     {ZYDIS_MNEMONIC_MOVD, translate_movd_movq, "SDM 2B MOVD"},
@@ -212,18 +163,13 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_MOVLPD, translate_half<false>, "SDM 2B MOVLPD"},
     {ZYDIS_MNEMONIC_MOVLPS, translate_half<false>, "SDM 2B MOVLPS"},
     {ZYDIS_MNEMONIC_MOVNTDQ, translate_move128<true>, "SDM 2B MOVNTDQ"},
+    {ZYDIS_MNEMONIC_MOVNTDQA, translate_move128<true>, "SDM 2B MOVNTDQA"},
+    {ZYDIS_MNEMONIC_MOVNTPD, translate_move128<true>, "SDM 2B MOVNTPD"},
+    {ZYDIS_MNEMONIC_MOVNTPS, translate_move128<true>, "SDM 2B MOVNTPS"},
     {ZYDIS_MNEMONIC_MOVQ, translate_movd_movq, "SDM 2B MOVQ"},
     {ZYDIS_MNEMONIC_MOVSS, translate_move_scalar<u32>, "SDM 2B MOVSS"},
     {ZYDIS_MNEMONIC_MOVUPD, translate_move128<false>, "SDM 2B MOVUPD"},
     {ZYDIS_MNEMONIC_MOVUPS, translate_move128<false>, "SDM 2B MOVUPS"},
-    {ZYDIS_MNEMONIC_ORPD, translate_bitwise<BitOr>, "SDM 2B ORPD"},
-    {ZYDIS_MNEMONIC_ORPS, translate_bitwise<BitOr>, "SDM 2B ORPS"},
-    {ZYDIS_MNEMONIC_PAND, translate_bitwise<BitAnd>, "SDM 2B PAND"},
-    {ZYDIS_MNEMONIC_PANDN, translate_bitwise<BitAndNot>, "SDM 2B PANDN"},
-    {ZYDIS_MNEMONIC_POR, translate_bitwise<BitOr>, "SDM 2B POR"},
-    {ZYDIS_MNEMONIC_PXOR, translate_bitwise<BitXor>, "SDM 2B PXOR"},
-    {ZYDIS_MNEMONIC_XORPD, translate_bitwise<BitXor>, "SDM 2D XORPD"},
-    {ZYDIS_MNEMONIC_XORPS, translate_bitwise<BitXor>, "SDM 2D XORPS"},
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// MOVSD of SSE2, whose mnemonic is also that of a string instruction (insn/string.cpp).
+// MOVSD and CMPSD of SSE2, whose mnemonics are also those of string instructions (insn/string.cpp).
 #pragma once
 
 #include "sim/decode/op.hpp"
@@ -9,5 +9,6 @@ namespace vtlsim::sim {
 // Whether an operand is an XMM register.
 bool is_sse(const Decoded& d);
 bool translate_movsd_sse(const Decoded& d, Op& op);
+bool translate_cmpsd_sse(const Decoded& d, Op& op);
 
 }  // namespace vtlsim::sim
