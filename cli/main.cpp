@@ -69,6 +69,17 @@ int run(int argc, char** argv) {
                               "Answer each line of JSON on standard input: run a bare machine");
     verb->callback([&] { status = exec_verb(); });
 
+    vtlsim::runner::ConformOptions conform;
+    verb = app.add_subcommand("conform", "Compare the simulator with other x86 processors");
+    verb->require_subcommand(1);
+    verb = verb->add_subcommand("host", "Compare it with the processor that runs this program");
+    verb->add_option("--seed", conform.seed, "Chooses the random cases");
+    verb->add_option("--count", conform.count, "How many cases");
+    verb->add_option("--only", conform.only, "These instructions only: add,imul,...")
+        ->delimiter(',');
+    verb->add_flag("--shrink", conform.shrink, "Look for the smallest case of each mismatch");
+    verb->callback([&] { status = conform_verb(conform); });
+
     const std::string problem = verb_problem(app, argc, argv);
     if (!problem.empty()) return usage_error(problem);
     try {

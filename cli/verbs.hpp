@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "runner/conform/conform.hpp"
+
 namespace vtlsim::cli {
 
 struct RunOptions {
@@ -34,6 +36,8 @@ int schema_verb();
 
 // Requests from standard input, answers to standard output.
 int exec_verb();
+
+int conform_verb(const runner::ConformOptions& options);
 
 // A message on standard error about how vtlsim was called, and the exit status that goes with it.
 int usage_error(std::string_view message);

@@ -1,0 +1,35 @@
+// `vtlsim conform host`: the simulator against the processor that runs it. docs/conform.md.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "sim/types.hpp"
+
+namespace vtlsim::runner {
+
+struct ConformOptions {
+    u64 seed = 1;
+    u64 count = 1'000'000;          // cases, over all forms
+    std::vector<std::string> only;  // mnemonics, lower case; empty: all
+    bool shrink = false;
+};
+
+struct ConformResult {
+    bool skipped = false;
+    u64 cases = 0;       // run on both
+    u64 mismatches = 0;  // cases with a difference in defined state
+    u64 undefined = 0;   // cases that differ only in state that the manual leaves undefined
+    u64 gaps = 0;        // cases that the simulator does not model
+    std::string report;  // text, the same for the same options on the same processor
+};
+
+// `progress` gets a line now and then; null: none. The names in `only` must have passed
+// check_mnemonics().
+ConformResult conform_host(const ConformOptions& options, std::FILE* progress);
+
+// What is wrong with the names in `only`; empty if nothing is.
+std::string check_mnemonics(const std::vector<std::string>& only);
+
+}  // namespace vtlsim::runner
