@@ -15,8 +15,8 @@ bool vex_usable(Exec& x) {
     return false;
 }
 
-// dst = Operation::apply(x, a, b), where either source may be in memory: the other's register is
-// op.src, an immediate is op.imm. `Swapped`: memory is the first source (shifts, BEXTR, BZHI).
+// dst = Operation::apply(x, first, second). The ModRM operand, memory or the register op.imm, is
+// the second source, or with `Swapped` the first (shifts, BEXTR, BZHI); op.src is the other.
 template <class Operation, class T, bool Memory, bool Swapped>
 Flow three(Exec& x, const Op& op) {
     if (!vex_usable(x)) return Flow::stop;
@@ -188,21 +188,20 @@ bool translate_rorx(const Decoded& d, Op& op) {
     return op.handler != nullptr;
 }
 
-// MULX: the low half to the second operand, then the high half to the first, which wins.
-struct MultiplyWide {
-    template <class T>
-    static T high(T a, T b, T& low) {
-        if constexpr (sizeof(T) == 8) {
-            const auto product = static_cast<unsigned __int128>(a) * b;
-            low = static_cast<T>(product);
-            return static_cast<T>(product >> 64);
-        } else {
-            const u64 product = u64{a} * b;
-            low = static_cast<T>(product);
-            return static_cast<T>(product >> kBits<T>);
-        }
+template <class T>
+T multiply(T a, T b, T& high) {
+    if constexpr (sizeof(T) == 8) {
+        const auto product = static_cast<unsigned __int128>(a) * b;
+        high = static_cast<T>(product >> 64);
+        return static_cast<T>(product);
+    } else {
+        const u64 product = u64{a} * b;
+        high = static_cast<T>(product >> kBits<T>);
+        return static_cast<T>(product);
     }
-};
+}
+
+// MULX: the low half to the second operand, then the high half to the first, which wins.
 template <class T, bool Memory>
 Flow mulx(Exec& x, const Op& op) {
     if (!vex_usable(x)) return Flow::stop;
@@ -212,8 +211,8 @@ Flow mulx(Exec& x, const Op& op) {
     } else {
         b = x.reg<T>(static_cast<u8>(op.imm));
     }
-    T low{};
-    const T high = MultiplyWide::high<T>(x.reg<T>(index_of(Reg::rdx)), b, low);
+    T high{};
+    const T low = multiply<T>(x.reg<T>(index_of(Reg::rdx)), b, high);
     x.set_reg<T>(op.src, low);
     x.set_reg<T>(op.dst, high);
     return Flow::next;

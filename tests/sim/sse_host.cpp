@@ -298,6 +298,8 @@ TEST_CASE("sse host: moves of MMX and SSE2", "[sse][host]") {
     Comparison c;
     VTLSIM_NEEDS(c, "sse2");
     check_all(c, {"pmovmskb"}, {"eax, xmm1", "eax, mm1"});
+    c.check({"db 0x66, 0x48, 0x0f, 0xd7, 0xc1"});  // pmovmskb rax, xmm1
+    check_all(c, {"paddb", "movdqa", "pshufb"}, {"xmm9, xmm1", "xmm1, xmm10", "xmm15, [rbx]"});
     check_all(c, {"movmskps", "movmskpd"}, {"eax, xmm1"});
     check_all(c, {"movd"},
               {"xmm1, eax", "eax, xmm1", "mm1, eax", "eax, mm1", "mm1, dword [rbx]",
@@ -348,6 +350,9 @@ TEST_CASE("sse host: integers of SSE4.1", "[sse][host]") {
     check_all_immediates(c, {"pextrb", "pextrw", "pextrd", "extractps"}, {"[rbx], xmm1"});
     check_all_immediates(c, {"pextrb", "pextrd", "extractps"}, {"eax, xmm1"});
     check_all_immediates(c, {"pextrq"}, {"rax, xmm1", "[rbx], xmm1"});
+    c.check_immediates({"db 0x66, 0x0f, 0x3a, 0x15, 0xc8"});        // pextrw eax, xmm1
+    c.check_immediates({"db 0x66, 0x48, 0x0f, 0x3a, 0x15, 0xc8"});  // pextrw rax, xmm1
+    c.check_immediates({"db 0x66, 0x48, 0x0f, 0x3a, 0x14, 0xc8"});  // pextrb rax, xmm1
     check_all_immediates(c, {"pinsrb", "pinsrd"}, {"xmm1, eax", "xmm1, [rbx]"});
     check_all_immediates(c, {"pinsrq"}, {"xmm1, rax", "xmm1, [rbx]"});
     CHECK(c.cases() > 200000);
@@ -362,7 +367,10 @@ TEST_CASE("sse host: text and CRC of SSE4.2", "[sse][host]") {
                          {"xmm1, xmm2", "xmm1, [rbx]", "xmm1, [rbx + 3]"});
     // REX.W: lengths in RAX and RDX.
     for (unsigned imm = 0; imm < 256; ++imm) {
-        c.check({fmt::format("db 0x66, 0x48, 0x0f, 0x3a, 0x61, 0xca, {}", imm)}, kCases / 64);
+        for (const char* opcode : {"0x60", "0x61"}) {
+            c.check({fmt::format("db 0x66, 0x48, 0x0f, 0x3a, {}, 0xca, {}", opcode, imm)},
+                    kCases / 64);
+        }
     }
     check_all(c, {"crc32"},
               {"eax, cl", "eax, ch", "eax, cx", "eax, ecx", "rax, cl", "rax, rcx",
