@@ -25,5 +25,6 @@ install(FILES
     "${PROJECT_BINARY_DIR}/vtlsimConfig.cmake"
     "${PROJECT_BINARY_DIR}/vtlsimConfigVersion.cmake"
     cmake/VtlsimDependencies.cmake
+    cmake/FindMPFR.cmake
     cmake/Findxxhash.cmake
     DESTINATION "${package_dir}")

@@ -34,6 +34,7 @@ constexpr InsnFamily kFamilies[] = {
     {"x87_compare", x87_compare_rows},
     {"x87_control", x87_control_rows},
     {"x87_move", x87_move_rows},
+    {"x87_transcendental", x87_transcendental_rows},
 };
 
 }  // namespace

@@ -47,6 +47,7 @@ std::span<const InsnRow> x87_arithmetic_rows();
 std::span<const InsnRow> x87_compare_rows();
 std::span<const InsnRow> x87_control_rows();
 std::span<const InsnRow> x87_move_rows();
+std::span<const InsnRow> x87_transcendental_rows();
 
 // A file of this folder, without its ".cpp".
 struct InsnFamily {
