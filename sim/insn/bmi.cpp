@@ -49,10 +49,10 @@ bool translate_three(const Decoded& d, Op& op) {
     return op.handler != nullptr;
 }
 
-// Undefined flags are as AMD Zen 5 leaves them: PF by the result, AF clear, but set by BEXTR.
+// Undefined flags are as AMD Zen 5 leaves them: PF by the result, AF clear.
 template <class T>
-T flagged(Exec& x, T result, bool carry, bool adjust = false) {
-    x.flags.set_result<T>(result, carry, false, adjust);
+T flagged(Exec& x, T result, bool carry) {
+    x.flags.set_result<T>(result, carry, false, false);
     return result;
 }
 
@@ -69,7 +69,10 @@ struct ExtractField {
         const unsigned length = control >> 8 & 0xFF;
         T r = start < kBits<T> ? static_cast<T>(a >> start) : T{0};
         if (length < kBits<T>) r = static_cast<T>(r & ((T{1} << length) - 1));
-        return flagged<T>(x, r, false, true);
+        // Only ZF CF OF are defined; AMD Zen 5 sets AF, clears SF, and makes PF that of the result.
+        const bool even = std::popcount(static_cast<u8>(r)) % 2 == 0;
+        x.flags.set_status(flag::af | (r == 0 ? flag::zf : 0) | (even ? flag::pf : 0));
+        return r;
     }
 };
 struct ZeroHigh {
