@@ -46,7 +46,7 @@ callee: add [rbp + 0x10000], rax
 // CRC-32 of 64 KiB, bit by bit, again and again.
 inline constexpr std::string_view kBranchy = R"(
         mov eax, -1
-byte:   movzx edx, byte [rbp + rsi]
+next:   movzx edx, byte [rbp + rsi]
         xor eax, edx
         mov edi, 8
 bit:    shr eax, 1
@@ -56,7 +56,7 @@ even:   dec edi
         jnz bit
         inc si
         dec rcx
-        jnz byte
+        jnz next
         hlt
 )";
 
