@@ -43,11 +43,53 @@ Flow check_segment_first(Exec& x, const Op& op) {
     return op.inner(x, op);
 }
 
+// Hints never fault (SDM 2B NOP, PREFETCHh), and INVLPG's list of faults has none of segments.
+bool touches_no_memory(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_NOP:
+        case ZYDIS_MNEMONIC_PREFETCH:
+        case ZYDIS_MNEMONIC_PREFETCHNTA:
+        case ZYDIS_MNEMONIC_PREFETCHT0:
+        case ZYDIS_MNEMONIC_PREFETCHT1:
+        case ZYDIS_MNEMONIC_PREFETCHT2:
+        case ZYDIS_MNEMONIC_PREFETCHW:
+        case ZYDIS_MNEMONIC_PREFETCHWT1:
+        case ZYDIS_MNEMONIC_INVLPG:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// Their addresses are known only to their handlers, which check them: a bit string's element, a
+// destination whose base may be the popped stack pointer, a table's entry.
+bool checks_itself(const Decoded& d) {
+    switch (d.insn.mnemonic) {
+        case ZYDIS_MNEMONIC_BT:
+        case ZYDIS_MNEMONIC_BTC:
+        case ZYDIS_MNEMONIC_BTR:
+        case ZYDIS_MNEMONIC_BTS:
+        case ZYDIS_MNEMONIC_POP:
+        case ZYDIS_MNEMONIC_XLAT:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// Their memory operand is implied. That the mask of a masked store is not looked at first is
+// allowed (SDM 2B MASKMOVQ).
+bool has_implied_memory(const Decoded& d) {
+    return d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ||
+           d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU || d.insn.mnemonic == ZYDIS_MNEMONIC_XLAT;
+}
+
 void add_segment_check(const Decoded& d, Op& op) {
-    for (unsigned i = 0; i < d.visible(); ++i) {
+    const unsigned count = has_implied_memory(d) ? d.insn.operand_count : d.visible();
+    for (unsigned i = 0; i < count; ++i) {
         if (!d.is_mem(i) || d[i].mem.type == ZYDIS_MEMOP_TYPE_AGEN) continue;
         op.segment_base = static_cast<u8>(index_of(base_of(op.segment)));
-        if (d[i].size == 0) return;
+        if (d[i].size == 0 || touches_no_memory(d.insn.mnemonic) || checks_itself(d)) return;
         op.checked_size = static_cast<u16>(d[i].size / 8);
         op.checked_write = (d[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
         op.inner = op.handler;

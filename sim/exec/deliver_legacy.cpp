@@ -7,7 +7,7 @@ namespace vtlsim::sim {
 namespace {
 
 void enter_handler(Exec& x, u64 flags, u64 cleared) {
-    x.set_rflags(flags & ~(cleared | flag::tf | flag::rf | flag::nt | flag::vm));
+    x.set_rflags(flags & ~(cleared | flag::tf | flag::rf));
     x.s[Reg::shadow] = 0;
 }
 
@@ -131,6 +131,12 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
                stack.push(s[Reg::rip] + f.length, size) &&
                (!f.has_error_code || stack.push(f.error_code, size));
     };
+    // A stack without room is reported with EXT, a new one also with its selector (SDM 2A INT n).
+    const auto stack_fault = [&](u32 code) {
+        auto* fault = std::get_if<Fault>(&x.pending);
+        if (fault != nullptr && fault->vector == Vector::ss) fault->error_code = code;
+        return false;
+    };
     if (target > cs.limit) {
         x.fault(Vector::gp, ext);
         return false;
@@ -142,19 +148,22 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
         if (!read_inner_stack(x, new_cpl, ext, ss, esp)) return false;
         if (!inner_stack_segment(x, ss, new_cpl, ext, d)) return false;
         Stack stack(x, d, esp);
-        if (!push_frame(stack, true) || !mark_accessed(x, d) || !mark_accessed(x, cs)) return false;
+        if (!push_frame(stack, true)) return stack_fault(selector_error(ss, ext));
+        if (!mark_accessed(x, d) || !mark_accessed(x, cs)) return false;
         set_segment(x, Seg::ss, ss, d);
         stack.commit();
     } else {
         Stack stack(x);
-        if (!push_frame(stack, false) || !mark_accessed(x, cs)) return false;
+        if (!push_frame(stack, false)) return stack_fault(ext);
+        if (!mark_accessed(x, cs)) return false;
         stack.commit();
     }
     if (f.vector == Vector::pf && !external && !f.software) s[Reg::cr2] = f.cr2;
     const u64 flags = x.rflags();
     set_segment(x, Seg::cs, static_cast<u16>((selector & ~3u) | new_cpl), cs);
     s[Reg::rip] = target;
-    enter_handler(x, flags, type == kInterrupt32 || type == kInterrupt16 ? flag::if_ : 0);
+    const bool interrupt_gate = type == kInterrupt32 || type == kInterrupt16;
+    enter_handler(x, flags, flag::nt | flag::vm | (interrupt_gate ? flag::if_ : 0));
     return true;
 }
 

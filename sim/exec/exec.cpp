@@ -70,9 +70,10 @@ void Exec::update_context() {
 }
 
 // The entry for this page, cleared unless it is already about the same one; null where accesses
-// must be checked one by one: alignment is, or the page is only partly RAM.
+// must be checked one by one: alignment is, or the page is only partly RAM. An address that wraps
+// at 4 GBytes here is another one in 64-bit code.
 TlbEntry* Exec::tlb_entry(u64 address, u64 physical) {
-    if (checks_alignment(*this)) return nullptr;
+    if (checks_alignment(*this) || (!long_code && address >> 32 != 0)) return nullptr;
     if (!machine->is_ram(address_space, physical & ~kPageMask, kPageSize)) return nullptr;
     const u64 page_number = physical >> kPageShift;
     const u64 tag = (address & ~kPageMask) | context;

@@ -80,6 +80,8 @@ bool load_segment(Exec& x, Seg seg, u16 selector) {
     if (!protected_mode(x)) {
         x.s[selector_of(seg)] = selector;
         x.s[base_of(seg)] = u64{selector} << 4;
+        // What protected mode left null becomes usable again.
+        if ((x.s[attr_of(seg)] & attr::kUnusable) != 0) x.s[attr_of(seg)] = attr::kRealData;
         return true;
     }
     if (seg == Seg::ss) return load_stack_segment(x, selector);

@@ -1,4 +1,5 @@
 // BT BTS BTR BTC, BSF BSR, POPCNT LZCNT TZCNT.
+#include "sim/exec/segment.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -56,6 +57,10 @@ Flow bit_test(Exec& x, const Op& op) {
             bytes = static_cast<u64>((index - static_cast<i64>(number)) / 8);
         }
         const u64 address = x.linear(op, bytes);
+        if (!check_access(x, op.segment, address - x.s.scalar[op.segment_base], sizeof(T),
+                          Operation::kWrites ? Access::write : Access::read)) {
+            return Flow::stop;
+        }
         const bool loaded = Operation::kWrites ? x.load_for_store(address, a, op.stack_segment)
                                                : x.load(address, a, op.stack_segment);
         if (!loaded) return Flow::stop;

@@ -79,9 +79,16 @@ Flow ret(Exec& x, const Op& op) {
     return Flow::branch;
 }
 
+// Only a branch that is taken is cut to the operand size (SDM 2A Jcc).
+Flow go_if(Exec& x, const Op& op, bool taken) {
+    if (taken) return go(x, op, x.next_rip(op) + op.imm);
+    x.s[Reg::rip] = x.next_rip(op) & x.ip_mask;
+    return Flow::branch;
+}
+
 template <unsigned Code>
 Flow jcc(Exec& x, const Op& op) {
-    return go(x, op, x.next_rip(op) + (condition<Code>(x.flags) ? op.imm : 0));
+    return go_if(x, op, condition<Code>(x.flags));
 }
 
 // Counts in RCX, or ECX with a 32-bit address size (which clears the upper half).
@@ -94,17 +101,15 @@ Flow loop(Exec& x, const Op& op) {
     bool taken = count != 0;
     if constexpr (L == Loop::while_zero) taken = taken && x.flags.zf();
     if constexpr (L == Loop::while_not_zero) taken = taken && !x.flags.zf();
-    u64 target = x.next_rip(op) + (taken ? op.imm : 0);
-    if (!fits(x, op, target)) return Flow::stop;
-    x.set_reg<Address>(kRcx, count);
-    x.s[Reg::rip] = target;
-    return Flow::branch;
+    const Flow flow = go_if(x, op, taken);
+    if (flow == Flow::branch) x.set_reg<Address>(kRcx, count);
+    return flow;
 }
 
 template <class Address>
 Flow jump_if_no_count(Exec& x, const Op& op) {
     const bool taken = x.reg<Address>(static_cast<u8>(index_of(Reg::rcx))) == 0;
-    return go(x, op, x.next_rip(op) + (taken ? op.imm : 0));
+    return go_if(x, op, taken);
 }
 
 bool fill_target(const Decoded& d, Op& op) {

@@ -87,14 +87,21 @@ Flow call_inner(Exec& x, const Op& op, const Gate& gate, Descriptor& cs) {
     if (!d.present()) return selector_fault(x, Vector::ss, ss);
     const unsigned size = gate.wide ? 4 : 2;
     Stack inner(x, d, esp);
-    if (!inner.push(x.s[Reg::ss], size) || !inner.push(x.s[Reg::rsp], size)) return Flow::stop;
+    // An inner stack without room is reported with its selector (SDM 2A CALL).
+    const auto inner_push = [&](u64 value) {
+        if (inner.push(value, size)) return true;
+        auto* fault = std::get_if<Fault>(&x.pending);
+        if (fault != nullptr && fault->vector == Vector::ss) fault->error_code = selector_error(ss);
+        return false;
+    };
+    if (!inner_push(x.s[Reg::ss]) || !inner_push(x.s[Reg::rsp])) return Flow::stop;
     for (unsigned i = gate.parameters; i > 0; --i) {
         Stack outer(x);
         outer.skip(u64{size} * (i - 1));
         u64 parameter = 0;
-        if (!outer.pop(parameter, size) || !inner.push(parameter, size)) return Flow::stop;
+        if (!outer.pop(parameter, size) || !inner_push(parameter)) return Flow::stop;
     }
-    if (!push_return(x, inner, op, size)) return Flow::stop;
+    if (!inner_push(x.s[Reg::cs]) || !inner_push(x.next_rip(op))) return Flow::stop;
     if (!target_in_segment(x, cs, gate.target)) return Flow::stop;
     if (!mark_accessed(x, d) || !mark_accessed(x, cs)) return Flow::stop;
     const Flow flow = enter_code(x, gate.selector, cs, gate.target, level);
@@ -107,10 +114,12 @@ template <bool Call>
 Flow through_gate(Exec& x, const Op& op, u16 selector, const Descriptor& descriptor) {
     const unsigned type = static_cast<unsigned>(descriptor.attr & 0xF);
     constexpr unsigned kTss16 = 1, kCallGate16 = 4, kTaskGate = 5, kTss32 = 9, kCallGate32 = 12;
-    if (type == kTaskGate || type == kTss16 || type == kTss32) {
-        return x.not_modelled("a task switch");
+    // Long mode has neither task switches nor 16-bit gates.
+    const bool task = type == kTaskGate || type == kTss16 || type == kTss32;
+    if (task && !long_mode(x)) return x.not_modelled("a task switch");
+    if (type != kCallGate32 && (type != kCallGate16 || long_mode(x))) {
+        return selector_fault(x, Vector::gp, selector);
     }
-    if (type != kCallGate16 && type != kCallGate32) return selector_fault(x, Vector::gp, selector);
     if (long_mode(x)) return x.not_modelled("a 64-bit call gate");
     const unsigned cpl = static_cast<unsigned>(x.cpl());
     if (descriptor.dpl() < cpl || (selector & 3u) > descriptor.dpl()) {
@@ -258,7 +267,8 @@ Flow ret_far(Exec& x, const Op& op) {
     if (!read || !check_return_stack(x, ss_selector, rpl, long_mode(x) && cs.long_code(), ss)) {
         return Flow::stop;
     }
-    if (!mark_accessed(x, cs)) return Flow::stop;
+    const bool stack_marked = (ss.attr & attr::kUnusable) != 0 || mark_accessed(x, ss);
+    if (!stack_marked || !mark_accessed(x, cs)) return Flow::stop;
     enter_outer(x, selector, cs, target, ss_selector, ss, rsp + op.imm);
     return Flow::branch;
 }

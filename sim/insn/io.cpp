@@ -63,7 +63,9 @@ Flow string_access(Exec& x, const Op& op) {
     const u16 port = x.reg<u16>(static_cast<u8>(index_of(Reg::rdx)));
     if (!io_allowed(x, port, op.size)) return Flow::stop;
     // With a count of zero nothing is accessed.
-    const u64 count_mask = op.address_size == 4 ? 0xFFFFFFFF : ~u64{0};
+    const u64 count_mask = op.address_size == 2   ? 0xFFFF
+                           : op.address_size == 4 ? 0xFFFFFFFF
+                                                  : ~u64{0};
     if ((op.rep || op.repne) && (x.s[Reg::rcx] & count_mask) == 0) return Flow::next;
     return x.exit(Exit{.kind = ExitKind::io,
                        .in = In,

@@ -1,5 +1,4 @@
-// Instructions that 64-bit mode no longer has: decimal arithmetic, BOUND, INTO; and XLAT, INT1.
-#include "sim/exec/segment.hpp"
+// Instructions that 64-bit mode no longer has: decimal arithmetic, BOUND, INTO.
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -103,29 +102,6 @@ Flow into(Exec& x, const Op& op) {
     return Flow::stop;
 }
 
-// AL = [(R/E)BX + AL], in DS or the segment of an override.
-Flow xlat(Exec& x, const Op& op) {
-    const u64 offset = (x.s[Reg::rbx] + x.reg<u8>(kAl)) & op.address_mask;
-    u8 value = 0;
-    if (!check_access(x, op.segment, offset, 1, Access::read) ||
-        !x.load(offset + x.s.scalar[op.segment_base], value, op.stack_segment)) {
-        return Flow::stop;
-    }
-    x.set_reg<u8>(kAl, value);
-    return Flow::next;
-}
-
-bool translate_xlat(const Decoded& d, Op& op) {
-    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
-        if (d.is_mem(i)) set_memory(d[i], op);
-    }
-    if (d.insn.machine_mode != ZYDIS_MACHINE_MODE_LONG_64) {
-        op.segment_base = static_cast<u8>(index_of(base_of(op.segment)));
-    }
-    op.handler = xlat;
-    return true;
-}
-
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_AAA, translate_plain<ascii_adjust<false>>, "SDM 2A AAA"},
     {ZYDIS_MNEMONIC_AAD, translate_base<aad>, "SDM 2A AAD"},
@@ -135,7 +111,6 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_DAA, translate_plain<decimal_adjust<false>>, "SDM 2A DAA"},
     {ZYDIS_MNEMONIC_DAS, translate_plain<decimal_adjust<true>>, "SDM 2A DAS"},
     {ZYDIS_MNEMONIC_INTO, translate_plain<into>, "SDM 2A INTO"},
-    {ZYDIS_MNEMONIC_XLAT, translate_xlat, "SDM 2D XLAT"},
 };
 
 }  // namespace

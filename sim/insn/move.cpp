@@ -1,5 +1,6 @@
 // MOV between general registers, memory and immediates, MOVZX MOVSX MOVSXD MOVBE LEA XCHG BSWAP
 // XLAT NOP, and prefetches, which have no effect that could be seen.
+#include "sim/exec/segment.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/system_moves.hpp"
@@ -173,7 +174,11 @@ bool translate_movbe(const Decoded& d, Op& op) {
 Flow xlat(Exec& x, const Op& op) {
     u8 value = 0;
     const u64 address = x.linear(op, x.reg<u8>(0));
-    if (!x.load(address, value, op.stack_segment)) return Flow::stop;
+    const u64 offset = address - x.s.scalar[op.segment_base];
+    if (!check_access(x, op.segment, offset, 1, Access::read) ||
+        !x.load(address, value, op.stack_segment)) {
+        return Flow::stop;
+    }
     x.set_reg<u8>(0, value);
     return Flow::next;
 }

@@ -68,7 +68,12 @@ Flow pop_mem(Exec& x, const Op& op) {
     const u64 rsp = x.s[Reg::rsp];
     T value{};
     if (!pop_value(x, value)) return Flow::stop;
-    if (x.store_operand(op, value)) return Flow::next;
+    const u64 address = x.linear(op);
+    const u64 offset = address - x.s.scalar[op.segment_base];
+    if (check_access(x, op.segment, offset, sizeof(T), Access::write) &&
+        x.store(address, value, op.stack_segment)) {
+        return Flow::next;
+    }
     x.s[Reg::rsp] = rsp;
     return Flow::stop;
 }

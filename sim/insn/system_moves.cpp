@@ -42,10 +42,14 @@ Flow write_cr0(Exec& x, const Op& op) {
         (x.long_code && (value & cr0::pg) == 0)) {
         return x.fault(Vector::gp, 0);
     }
-    // Long mode comes and goes with PG (SDM 3A 10.8.5): it needs PAE and a CS that is not 64-bit.
+    // Long mode comes and goes with PG (SDM 3A 10.8.5): it needs PAE, a CS that is not 64-bit
+    // and a TSS that is not 16-bit.
     const bool paging = (value & cr0::pg) != 0;
     if (paging != ((x.s[Reg::cr0] & cr0::pg) != 0) && (x.s[Reg::efer] & efer::lme) != 0) {
-        if (paging && ((x.s[Reg::cr4] & cr4::pae) == 0 || attr::long_code(x.s[Reg::cs_attr]))) {
+        const u64 tss = x.s[Reg::tr_attr] & 0xF;
+        const bool tss16 = tss == 1 || tss == 3;
+        if (paging &&
+            ((x.s[Reg::cr4] & cr4::pae) == 0 || attr::long_code(x.s[Reg::cs_attr]) || tss16)) {
             return x.fault(Vector::gp, 0);
         }
         x.s[Reg::efer] ^= efer::lma;

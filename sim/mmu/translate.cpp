@@ -30,8 +30,10 @@ constexpr u64 kPhysicalMask = (u64{1} << kPhysicalBits) - 1;
 
 bool Exec::translate(u64 address, std::size_t size, Access access, bool system, bool stack,
                      u64& physical) {
-    // Outside of 64-bit code linear addresses have 32 bits and wrap (SDM 3A 3.3).
-    if (!long_code) {
+    // Outside of 64-bit code linear addresses have 32 bits and wrap (SDM 3A 3.3); but the CPU's own
+    // accesses to tables have 64 in all of long mode (SDM 3A 3.5.2).
+    const bool long_mode = (s[Reg::efer] & efer::lma) != 0;
+    if (!(system ? long_mode : long_code)) {
         address &= 0xFFFFFFFF;
     } else if (!canonical(address)) {
         // SDM 3A 3.3.7.1: #SS(0) for stack references, #GP(0) otherwise.
@@ -49,8 +51,8 @@ bool Exec::translate(u64 address, std::size_t size, Access access, bool system, 
     const bool user = !system && cpl() == 3;
     const bool write = access == Access::write;
     const bool fetch = access == Access::execute;
-    const bool nx = (s[Reg::efer] & efer::nxe) != 0;
     const u64 cr4 = s[Reg::cr4];
+    const bool nx = (s[Reg::efer] & efer::nxe) != 0 && (cr4 & cr4::pae) != 0;
     // SDM 3A 4.7: the fetch bit of the code exists only with NX or SMEP.
     const u32 base_code = (write ? pf::write : 0) | (user ? pf::user : 0) |
                           (fetch && (nx || (cr4 & cr4::smep) != 0) ? pf::fetch : 0);

@@ -17,6 +17,8 @@ u64 reserved_bits(const PagingMode& mode, const CpuState& s, unsigned level, boo
         return 0x1E6 | pte::no_execute;
     }
     if (mode.levels == 4 && level == 4) bits |= pte::large;
+    // PAE paging ignores no bits up there (SDM 3A tables 4-9 to 4-11).
+    if (mode.levels == 3) bits |= 0x7FF0'0000'0000'0000;
     // The low address bits of a large page, but PAT (bit 12).
     if (maps_page && level > 1) {
         bits |= ((u64{1} << (12 + 9 * (level - 1))) - 1) & ~u64{0x1FFF};

@@ -41,6 +41,7 @@ CpuState long_mode_state();
 namespace attr {
 inline constexpr u64 kFlatCode64 = 0xA09B;  // present, DPL 0, code, accessed, L, G
 inline constexpr u64 kFlatData = 0xC093;    // present, DPL 0, data, accessed, B, G
+inline constexpr u64 kRealData = 0x93;      // present, DPL 0, data, writable, accessed: after reset
 inline constexpr u64 kTss64Busy = 0x8B;
 inline constexpr u64 kUnusable = 1u << 16;
 inline constexpr u64 dpl(u64 attr) { return attr >> 5 & 3; }

@@ -26,6 +26,22 @@ constexpr FlagName kFlags[] = {
     {"nt", flag::nt}, {"rf", flag::rf},  {"id", flag::id},
 };
 
+struct ModeName {
+    std::string_view name;
+    CodeMode mode;
+};
+constexpr ModeName kModes[] = {
+    {"real16", CodeMode::real16},
+    {"prot16", CodeMode::prot16},
+    {"prot32", CodeMode::prot32},
+    {"compat32", CodeMode::compat32},
+};
+
+constexpr AsmMode asm_mode(CodeMode mode) {
+    if (mode == CodeMode::long64) return AsmMode::bits64;
+    return is_32bit(mode) ? AsmMode::bits32 : AsmMode::bits16;
+}
+
 std::optional<u64> hex(std::string_view text) {
     u64 value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
@@ -47,6 +63,7 @@ class ItemReader {
         if (equals == std::string_view::npos) return "no '='";
         const std::string_view name = item.substr(0, equals);
         const std::string_view value = item.substr(equals + 1);
+        if (name == "mode") return output_ ? "an input only" : mode(value);
         if (name.front() == '[') return memory(name, value);
         if (name == "flags") return status(value);
         for (const FlagName& f : kFlags) {
@@ -56,6 +73,15 @@ class ItemReader {
     }
 
   private:
+    std::string mode(std::string_view value) {
+        for (const ModeName& m : kModes) {
+            if (m.name != value) continue;
+            c_.mode = m.mode;
+            return "";
+        }
+        return "no such mode";
+    }
+
     std::string memory(std::string_view name, std::string_view value) {
         const auto address = hex(name.substr(1, name.size() - 2));
         if (!address || name.back() != ']' || value.size() % 2 != 0) return "not [address]=bytes";
@@ -115,11 +141,6 @@ std::string parse_line(std::string_view line, VectorCase& c) {
     if (bar == std::string_view::npos || arrow == std::string_view::npos || arrow < bar) {
         return "not of the form INSTRUCTION | INPUTS => OUTPUTS";
     }
-    AsmOptions options;
-    options.origin = kVectorCode;
-    const AsmResult code = assemble(line.substr(0, bar), options);
-    if (!code.ok()) return code.errors.front().message;
-    c.code = code.bytes;
     for (const bool output : {false, true}) {
         const auto part = output ? line.substr(arrow + 2) : line.substr(bar + 1, arrow - bar - 1);
         std::istringstream items{std::string(part)};
@@ -130,6 +151,12 @@ std::string parse_line(std::string_view line, VectorCase& c) {
             }
         }
     }
+    AsmOptions options;
+    options.origin = kVectorCode;
+    options.mode = asm_mode(c.mode);
+    const AsmResult code = assemble(line.substr(0, bar), options);
+    if (!code.ok()) return code.errors.front().message;
+    c.code = code.bytes;
     return "";
 }
 
@@ -365,8 +392,28 @@ const VectorSet& all_vectors() {
     return all;
 }
 
+namespace {
+
+// Flat segments and no paging in a mode that is not 64-bit.
+void leave_64_bit_mode(CpuState& s, CodeMode mode) {
+    const bool wide = is_32bit(mode);
+    if (mode != CodeMode::compat32) {
+        s[Reg::cr0] = cr0::et | cr0::ne | cr0::mp | (mode != CodeMode::real16 ? cr0::pe : 0);
+        s[Reg::cr4] = cr4::osfxsr | cr4::osxmmexcpt;
+        s[Reg::efer] = 0;
+    }
+    for (Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
+        s[limit_of(seg)] = wide ? 0xFFFFFFFF : 0xFFFF;
+        s[attr_of(seg)] = (wide ? 0xC093u : 0x93u) | (seg == Seg::cs ? 8u : 0u);
+        if (mode == CodeMode::real16) s[selector_of(seg)] = 0;
+    }
+}
+
+}  // namespace
+
 CpuState vector_start(const VectorCase& c, u64 status) {
     CpuState s = long_mode_state();
+    if (c.mode != CodeMode::long64) leave_64_bit_mode(s, c.mode);
     for (u64 i = 0; i < 16; ++i) {
         s[gpr(i)] = 0x0101010101010101 * (0xA0 + i);  // no valid address
         s.vec(offset(Reg::xmm0, i)) = {0x1111111111111100 + i, 0x2222222222222200 + i};

@@ -8,6 +8,8 @@
 //   [2000]=0102ff                             memory bytes in ascending order of address
 //   cf=1 df=0                                 one flag; as an output also cf=keep
 //   flags=oszapc                              the status flags: those named set, the others clear
+//   mode=real16                               as an input: real16 prot16 prot32 compat32, else
+//   64-bit
 // and as outputs only:
 //   rip=1020                                  left out: advanced by the instruction's length
 //   #gp(0) #ud #pf(2,8ff8) #bp                undelivered fault: error code, CR2
@@ -15,7 +17,8 @@
 //
 // What is not listed keeps its value: registers hold distinct junk, memory is zero. Status flags
 // that the inputs do not name are all clear in one run and all set in another. After a fault or an
-// exit RIP is on the instruction unless rip= says otherwise.
+// exit RIP is on the instruction unless rip= says otherwise. In modes other than 64-bit segments
+// are flat, with a limit of FFFF in 16-bit ones, and there is no paging.
 #pragma once
 
 #include <map>
@@ -34,6 +37,7 @@ struct VectorCase {
     unsigned line = 0;
     std::string text;
     std::vector<u8> code{};
+    sim::CodeMode mode = sim::CodeMode::long64;
 
     std::vector<std::pair<sim::Reg, Vec128>> in{};
     std::vector<std::pair<sim::Reg, Vec128>> out{};

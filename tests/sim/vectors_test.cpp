@@ -23,10 +23,17 @@ TEST_CASE("vectors: instructions do what their vectors say", "[vectors]") {
 }
 
 TEST_CASE("vectors: every row of the instruction table has one", "[vectors]") {
-    ZydisDecoder decoder;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     std::set<ZydisMnemonic> seen;
     for (const VectorCase& c : all_vectors().cases) {
+        const bool wide = sim::is_32bit(c.mode);
+        ZydisDecoder decoder;
+        if (c.mode == sim::CodeMode::long64) {
+            ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        } else if (wide) {
+            ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+        } else {
+            ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+        }
         sim::Decoded d;
         REQUIRE(ZYAN_SUCCESS(
             ZydisDecoderDecodeFull(&decoder, c.code.data(), c.code.size(), &d.insn, d.operands)));
