@@ -67,7 +67,8 @@ MsrWrite write_msr(Exec& x, u32 msr, u64 value) {
             constexpr u64 kDefined = efer::sce | efer::lme | efer::lma | efer::nxe;
             if ((value & ~kDefined) != 0) return MsrWrite::invalid;
             // LME cannot change while paging is on, and LMA not at all by software.
-            if (((value ^ x.s[Reg::efer]) & efer::lme) != 0) return MsrWrite::invalid;
+            const bool paging = (x.s[Reg::cr0] & cr0::pg) != 0;
+            if (paging && ((value ^ x.s[Reg::efer]) & efer::lme) != 0) return MsrWrite::invalid;
             value = (value & ~efer::lma) | (x.s[Reg::efer] & efer::lma);
             break;
         }

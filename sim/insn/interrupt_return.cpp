@@ -151,7 +151,10 @@ void enter_outer(Exec& x, u16 selector, const Descriptor& cs, u64 rip, u16 ss_se
     set_segment(x, Seg::cs, selector, cs);
     set_segment(x, Seg::ss, ss_selector, ss);
     x.s[Reg::rip] = rip;
-    x.s[Reg::rsp] = (x.s[Reg::rsp] & ~x.stack_mask) | (rsp & x.stack_mask);
+    // A 16-bit stack leaves the upper half of ESP as it was; that of RSP does not outlive 64-bit
+    // code.
+    const u64 kept = x.long_code ? 0 : x.s[Reg::rsp] & ~x.stack_mask & 0xFFFFFFFF;
+    x.s[Reg::rsp] = kept | (rsp & x.stack_mask);
     for (Seg seg : {Seg::es, Seg::fs, Seg::gs, Seg::ds}) {
         const u64 a = x.s[attr_of(seg)];
         const bool nonconforming = (a >> 3 & 1) == 0 || (a >> 2 & 1) == 0;
