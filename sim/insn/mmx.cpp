@@ -63,24 +63,25 @@ Flow emms(Exec& x, const Op&) {
     return Flow::next;
 }
 
-// MASKMOVQ and MASKMOVDQU: the bytes whose mask byte has its top bit set, to [rDI]. All of them
-// are checked before the first is stored; with an empty mask nothing is (SDM 2B: may be).
+// MASKMOVQ and MASKMOVDQU: the bytes whose mask byte has its top bit set, to [rDI]. The whole range
+// is checked whatever the mask (SDM 2B: implementation-dependent), and a fault comes after MMX
+// state has been entered: both as AMD Zen 5 does.
 template <class File>
 Flow masked_store(Exec& x, const Op& op) {
     if (!File::usable(x)) return Flow::stop;
     const auto bytes = lanes<u8>(File::get(x, op.dst));
     const auto mask = lanes<i8>(File::get(x, op.src));
+    File::read_done(x);
     for (std::size_t i = 0; i < mask.size(); ++i) {
-        if (mask[i] < 0 && !x.probe(x.linear(op, i), 1, Access::write, op.stack_segment)) {
-            return Flow::stop;
-        }
+        const u64 address = x.linear(op, i);
+        const bool entered = i == 0 || address % kPageSize == 0;
+        if (entered && !x.probe(address, 1, Access::write, op.stack_segment)) return Flow::stop;
     }
     for (std::size_t i = 0; i < mask.size(); ++i) {
         if (mask[i] < 0 && !x.store(x.linear(op, i), bytes[i], op.stack_segment)) {
             return Flow::stop;
         }
     }
-    File::read_done(x);
     return Flow::next;
 }
 template <class File>
