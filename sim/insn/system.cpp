@@ -66,15 +66,21 @@ Flow hlt(Exec& x, const Op& op) {
 
 bool may_change_if(Exec& x) { return x.cpl() <= (x.s[Reg::rflags] >> 12 & 3); }
 
+// With CR4.PVI level 3 gets VIF instead of IF (SDM 3A 20.4).
+Flow may_not_change_if(Exec& x) {
+    const bool virtual_if = x.cpl() == 3 && (x.s[Reg::cr4] & cr4::pvi) != 0;
+    return virtual_if ? x.not_modelled("CLI or STI with CR4.PVI set") : x.fault(Vector::gp, 0);
+}
+
 Flow cli(Exec& x, const Op&) {
-    if (!may_change_if(x)) return x.fault(Vector::gp, 0);
+    if (!may_change_if(x)) return may_not_change_if(x);
     x.s[Reg::rflags] &= ~flag::if_;
     return Flow::next;
 }
 
 // Interrupts stay off for one more instruction if IF was 0 (SDM 2B STI).
 Flow sti(Exec& x, const Op& op) {
-    if (!may_change_if(x)) return x.fault(Vector::gp, 0);
+    if (!may_change_if(x)) return may_not_change_if(x);
     if ((x.s[Reg::rflags] & flag::if_) == 0) {
         x.s[Reg::rflags] |= flag::if_;
         x.s[Reg::shadow] = 1;

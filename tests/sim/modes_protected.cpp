@@ -1,5 +1,7 @@
 // 32-bit protected mode: far transfers between levels, delivery through the IDT, faults of
 // selectors.
+#include <tuple>
+
 #include "tests/catch.hpp"
 #include "tests/sim/modes_rig.hpp"
 
@@ -384,6 +386,12 @@ TEST_CASE("modes: gaps are said loudly", "[modes]") {
         r.put(0x8008, flag::vm | 2);
         CHECK(expect<NotModelled>(r.run()).what == "virtual-8086 mode");
     }
+    SECTION("CLI with CR4.PVI") {
+        ModeRig r("cli");
+        r.user();
+        r.set(Reg::cr4, cr4::pvi);
+        CHECK(expect<NotModelled>(r.run()).what == "CLI or STI with CR4.PVI set");
+    }
     SECTION("task gate in the IDT") {
         ModeRig r("int 0x30");
         set_idt(r, 0x30, gate(0x58, 0, 0x85));
@@ -411,4 +419,60 @@ TEST_CASE("modes: code runs up to the segment limit and not beyond", "[modes]") 
     const Outcome outcome = r.run(10);
     CHECK(expect<Fault>(outcome) == fault(Vector::gp, 0));
     CHECK(r.get(Reg::rip) == 0x1002);
+}
+
+TEST_CASE("modes: selectors of the LDT", "[modes]") {
+    ModeRig r("mov ds, ax\nmov eax, [0]");
+    r.put(0x7000 + 8, descriptor(0x55000, 0xF, 0x92, 4));
+    r.put(0x55000, 0x12345678);
+    r.set(Reg::rax, 0x0C);
+    SECTION("loaded, with the accessed bit") {
+        r.set(Reg::ldtr, 0x58);
+        r.set(Reg::ldtr_base, 0x7000);
+        r.set(Reg::ldtr_limit, 0xF);
+        r.set(Reg::ldtr_attr, 0x82);
+        REQUIRE(is<StepsDone>(r.run(2)));
+        CHECK(r.get(Reg::rax) == 0x12345678);
+        CHECK(r.byte(0x700D) == 0x93);
+    }
+    SECTION("beyond its limit") {
+        r.set(Reg::ldtr_base, 0x7000);
+        r.set(Reg::ldtr_limit, 0xE);
+        r.set(Reg::ldtr_attr, 0x82);
+        check_fault(r, fault(Vector::gp, 0x0C));
+    }
+    SECTION("without one") {
+        r.set(Reg::ldtr_attr, attr::kUnusable);
+        check_fault(r, fault(Vector::gp, 0x0C));
+    }
+}
+
+TEST_CASE("modes: segments that may not be loaded", "[modes]") {
+    const u16 selector = ModeRig::kFree;
+    SECTION("data") {
+        // Execute-only code, system, too privileged, conforming code that any level may read.
+        const auto [access, user, good] =
+            GENERATE(std::tuple{0x99u, false, false}, std::tuple{0x82u, false, false},
+                     std::tuple{0x93u, true, false}, std::tuple{0xB3u, false, true},
+                     std::tuple{0x9Bu, true, false}, std::tuple{0x9Fu, true, true});
+        ModeRig r("mov es, ax");
+        r.put(ModeRig::kGdt + selector, descriptor(0, 0xFFFFF, access, 0xC));
+        if (user) r.user();
+        r.set(Reg::rax, user ? selector | 3u : selector);
+        CAPTURE(access, user);
+        if (good) {
+            REQUIRE(is<StepsDone>(r.run()));
+            CHECK(r.get(Reg::es) == (user ? selector | 3u : selector));
+        } else {
+            check_fault(r, fault(Vector::gp, selector));
+        }
+    }
+    SECTION("stack") {
+        const u32 access = GENERATE(0x91u, 0x9Bu, 0xF3u, 0x13u);
+        ModeRig r("mov ss, ax");
+        r.put(ModeRig::kGdt + selector, descriptor(0, 0xFFFFF, access, 0xC));
+        r.set(Reg::rax, selector);
+        CAPTURE(access);
+        check_fault(r, fault(access == 0x13 ? Vector::ss : Vector::gp, selector));
+    }
 }

@@ -214,3 +214,26 @@ TEST_CASE("modes: an address that wraps at 4 GBytes is not remembered for 64-bit
     CHECK(r.word(0x3000) == 0x12345678);
     CHECK(r.word(0x100003000) == 0x12345678);
 }
+
+TEST_CASE("modes: real mode keeps the limits that protected mode has loaded", "[modes]") {
+    // "Unreal" mode: DS goes on with 4 GBytes (SDM 3A 3.4.3).
+    ModeRig r;
+    ModeRig::real(r);
+    r.code16(Rig::kCode, R"(
+        mov eax, cr0
+        or al, 1
+        mov cr0, eax
+        mov bx, 0x10
+        mov ds, bx
+        and al, 0xfe
+        mov cr0, eax
+        mov bx, 0x100
+        mov ds, bx
+        mov ebx, 0x200000
+        mov dword [ebx], 0x12345678
+        hlt)");
+    r.set(Reg::gdtr_base, ModeRig::kGdt);
+    r.set(Reg::gdtr_limit, 0xFF);
+    REQUIRE(is<Halted>(r.finish()));
+    CHECK(r.dword(0x201000) == 0x12345678);
+}
