@@ -20,7 +20,7 @@ struct ConformResult {
     bool skipped = false;
     u64 cases = 0;       // run on both
     u64 mismatches = 0;  // cases with a difference in defined state
-    u64 undefined = 0;   // cases that differ only in state that the manual leaves undefined
+    u64 undefined = 0;   // cases that differ only in what undefined.hpp lets differ
     u64 gaps = 0;        // cases that the simulator does not model
     std::string report;  // text, the same for the same options on the same processor
 };

@@ -204,7 +204,11 @@ bool decode(const u8* bytes, std::size_t size, sim::Decoded& out) {
         ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
         return d;
     }();
-    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, size, &out.insn, out.operands));
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, size, &out.insn, out.operands))) {
+        return false;
+    }
+    out.mend_base();
+    return true;
 }
 
 Forms enumerate_forms(const std::vector<ZydisMnemonic>& only) {

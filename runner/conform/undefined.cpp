@@ -7,6 +7,11 @@ namespace {
 
 namespace flag = sim::flag;
 
+constexpr u64 kC1 = 0x200, kConditions = 0x4500;
+
+// The error summary bit of FSW: an exception that is not masked.
+bool unmasked(const State& s) { return (s.fx[kFsw] & 0x80) != 0; }
+
 // The count of a shift or rotate, cut to 5 bits, or 6 for 64-bit operands (SDM 2B SAL).
 u64 shift_count(const sim::Decoded& d, const State& before, unsigned operand) {
     const u64 raw = d.is_imm(operand) ? d[operand].imm.value.u : before.gpr[1];
@@ -15,7 +20,43 @@ u64 shift_count(const sim::Decoded& d, const State& before, unsigned operand) {
 
 }  // namespace
 
-Undefined undefined_after(const sim::Decoded& d, const State& before) {
+namespace {
+
+Undefined after_fault(const sim::Decoded& d) {
+    Undefined out;
+    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
+        // The parts of a large operand are accessed in the processor's own order.
+        if (d.is_mem(i) && d[i].size > 80 && d[i].size != 128) out.cr2_offset = true;
+    }
+    switch (d.insn.mnemonic) {
+        case ZYDIS_MNEMONIC_CMPSB:
+        case ZYDIS_MNEMONIC_CMPSW:
+        case ZYDIS_MNEMONIC_CMPSD:
+        case ZYDIS_MNEMONIC_CMPSQ:
+        case ZYDIS_MNEMONIC_SCASB:
+        case ZYDIS_MNEMONIC_SCASW:
+        case ZYDIS_MNEMONIC_SCASD:
+        case ZYDIS_MNEMONIC_SCASQ:
+            out.cr2_offset = true;  // which of two operands faults first
+            // SDM 2B REP: the flags from before the first iteration. AMD: of the last one.
+            out.flags = flag::kStatus;
+            break;
+        case ZYDIS_MNEMONIC_MASKMOVDQU:
+            out.cr2_offset = true;
+            break;
+        case ZYDIS_MNEMONIC_MASKMOVQ:
+            out.fpu_top = true;  // AMD turns to MMX state although the store faults
+            break;
+        default:
+            break;
+    }
+    return out;
+}
+
+}  // namespace
+
+Undefined undefined_after(const sim::Decoded& d, const State& before, const State& after) {
+    if (after.vector != kNoVector) return after_fault(d);
     const u64 bits = d[0].size;
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_AND:
@@ -71,6 +112,23 @@ Undefined undefined_after(const sim::Decoded& d, const State& before) {
             return {.flags = flag::af | flag::pf};
         case ZYDIS_MNEMONIC_BEXTR:
             return {.flags = flag::af | flag::sf | flag::pf};
+        case ZYDIS_MNEMONIC_FCOMI:
+        case ZYDIS_MNEMONIC_FCOMIP:
+        case ZYDIS_MNEMONIC_FUCOMI:
+        case ZYDIS_MNEMONIC_FUCOMIP:
+            // SDM 2A FCOMI: C1 is cleared. AMD keeps it.
+            return {.flags = unmasked(after) ? flag::kStatus : 0, .fsw = kC1};
+        case ZYDIS_MNEMONIC_FCOM:
+        case ZYDIS_MNEMONIC_FCOMP:
+        case ZYDIS_MNEMONIC_FCOMPP:
+        case ZYDIS_MNEMONIC_FUCOM:
+        case ZYDIS_MNEMONIC_FUCOMP:
+        case ZYDIS_MNEMONIC_FUCOMPP:
+        case ZYDIS_MNEMONIC_FICOM:
+        case ZYDIS_MNEMONIC_FICOMP:
+        case ZYDIS_MNEMONIC_FTST:
+            // SDM 2A FCOM: not set by an unmasked exception. AMD sets them.
+            return {.fsw = unmasked(after) ? kConditions : 0};
         default:
             return {};
     }

@@ -136,6 +136,12 @@ DecodedOp decode(std::span<const u8> bytes, u16 offset, CodeMode mode) {
         op.handler = length ? too_long : undefined;
         return out;
     }
+    // Zydis knows the VEX forms that Knights Corner gave to TZCNT, LZCNT and POPCNT.
+    if (d.insn.meta.isa_ext == ZYDIS_ISA_EXT_KNC) {
+        op.handler = undefined;
+        return out;
+    }
+    d.mend_base();
     op.length = d.insn.length;
     op.next = static_cast<u16>(offset + op.length);
     op.mnemonic = static_cast<u16>(d.insn.mnemonic);

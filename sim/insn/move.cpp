@@ -196,6 +196,17 @@ bool translate_xlat(const Decoded& d, Op& op) {
 
 Flow nop(Exec&, const Op&) { return Flow::next; }
 
+// With REX.B the opcode 90 is XCHG R8, rAX, whether F3 stands before it or not; Zydis says PAUSE.
+bool translate_pause(const Decoded& d, Op& op) {
+    if (d.insn.raw.rex.B == 0) return translate_plain<nop>(d, op);
+    op.dst = static_cast<u8>(index_of(Reg::r8));
+    op.src = static_cast<u8>(index_of(Reg::rax));
+    const bool narrow = (d.insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0;
+    op.size = d.insn.raw.rex.W != 0 ? 8 : narrow ? 2 : 4;
+    op.handler = by_size(op.size, []<class T>() -> Handler { return xchg<T, false>; });
+    return op.handler != nullptr;
+}
+
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_BSWAP, translate_bswap, "SDM 2A BSWAP"},
     {ZYDIS_MNEMONIC_LEA, translate_lea, "SDM 2A LEA"},
@@ -206,7 +217,7 @@ constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_MOVSXD, translate_extend<true>, "SDM 2B MOVSXD"},
     {ZYDIS_MNEMONIC_MOVZX, translate_extend<false>, "SDM 2B MOVZX"},
     {ZYDIS_MNEMONIC_NOP, translate_plain<nop>, "SDM 2B NOP"},
-    {ZYDIS_MNEMONIC_PAUSE, translate_plain<nop>, "SDM 2B PAUSE"},
+    {ZYDIS_MNEMONIC_PAUSE, translate_pause, "SDM 2B PAUSE"},
     {ZYDIS_MNEMONIC_PREFETCHNTA, translate_plain<nop>, "SDM 2B PREFETCHh"},
     {ZYDIS_MNEMONIC_PREFETCHT0, translate_plain<nop>, "SDM 2B PREFETCHh"},
     {ZYDIS_MNEMONIC_PREFETCHT1, translate_plain<nop>, "SDM 2B PREFETCHh"},

@@ -116,13 +116,14 @@ struct Stored {
 };
 
 // Stores and pops, unless an unmasked exception forbids both. Memory comes first: its faults leave
-// FSW as it was.
+// FSW as it was, even where nothing is going to be stored.
 template <bool Pop, class T>
 Flow store_value(Exec& x, const Op& op, Stored<T> s, T masked_underflow) {
     if (empty(x, 0)) s = {masked_underflow, fp::kInvalid | kStackFault, false};
     // Unmasked overflow and underflow too store nothing in memory (SDM 1 8.5.4, 8.5.5).
     constexpr u16 kStops = fp::kInvalid | fp::kOverflow | fp::kUnderflow;
     if ((s.flags & kStops & ~fcw(x)) != 0) {
+        if (!x.probe(x.linear(op), sizeof(T), Access::write, op.stack_segment)) return Flow::stop;
         note_memory(x, op);
         raise(x, static_cast<u16>(s.flags & (kStops | kStackFault)), false);
         return Flow::next;
