@@ -28,6 +28,9 @@ static_assert(sizeof(FxsaveArea) == 512);
 constexpr u32 kMxcsrMask = 0xFFFF;
 constexpr u64 kSt80Mask = 0xFFFF;
 
+// XMM8-15 exist in 64-bit mode only; elsewhere their bytes are left alone.
+unsigned xmm_count(const Exec& x) { return x.long_code ? 16 : 8; }
+
 template <bool Wide>
 Flow fxsave(Exec& x, const Op& op) {
     if (!x87::usable(x)) return Flow::stop;
@@ -49,7 +52,7 @@ Flow fxsave(Exec& x, const Op& op) {
         const Vec128& r = x.s.vec(offset(Reg::fpr0, x87::physical(x, i)));
         area.st[i] = {r.lo, (area.st[i].hi & ~kSt80Mask) | r.hi};
     }
-    for (unsigned i = 0; i < 16; ++i) area.xmm[i] = x.s.vec(offset(Reg::xmm0, i));
+    for (unsigned i = 0; i < xmm_count(x); ++i) area.xmm[i] = x.s.vec(offset(Reg::xmm0, i));
     return x.store(address, area, op.stack_segment) ? Flow::next : Flow::stop;
 }
 
@@ -71,9 +74,10 @@ Flow fxrstor(Exec& x, const Op& op) {
     x.s[Reg::fdp] = Wide ? area.fdp : area.fdp & 0xFFFFFFFF;
     x.s[Reg::mxcsr] = area.mxcsr;
     for (unsigned i = 0; i < 8; ++i) {
-        x.s.vec(offset(Reg::fpr0, x87::physical(x, i))) = {area.st[i].lo, area.st[i].hi & kSt80Mask};
+        x.s.vec(offset(Reg::fpr0, x87::physical(x, i))) = {area.st[i].lo,
+                                                           area.st[i].hi & kSt80Mask};
     }
-    for (unsigned i = 0; i < 16; ++i) x.s.vec(offset(Reg::xmm0, i)) = area.xmm[i];
+    for (unsigned i = 0; i < xmm_count(x); ++i) x.s.vec(offset(Reg::xmm0, i)) = area.xmm[i];
     return Flow::next;
 }
 
