@@ -32,10 +32,12 @@ Json ref(std::string_view name) {
     return {{"allOf", Json::array({{{"$ref", fmt::format("#/definitions/{}", name)}}})}};
 }
 
-// A number or its text. The bounds hold for both; a schema can only state them for the number.
+// A number or its text. The bounds hold for both; a schema can only state them for the number, and
+// of 64 bits validators cannot tell the last one.
 Json integer(u64 min, u64 max) {
-    return {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", min}, {"maximum", max}},
-                                   {{"type", "string"}, {"pattern", whole(kNumber)}}})}};
+    Json number = {{"type", "integer"}, {"minimum", min}};
+    if (max != ~u64{0}) number["maximum"] = max;
+    return {{"anyOf", Json::array({number, {{"type", "string"}, {"pattern", whole(kNumber)}}})}};
 }
 Json integer_to(u64 max) { return integer(0, max); }
 
@@ -109,7 +111,7 @@ Json registers() {
         properties[std::string(row.name)] =
             with(wide ? hex(row.bits / 4) : integer_to(max),
                  fmt::format("{} bits ({}).", row.bits, row.source),
-                 wide ? "0x" + std::string(row.bits / 4, '0') : std::string("0x1"));
+                 wide ? "0x" + std::string(row.bits / 4, '0') : fmt::format("{:#x}", row.reset));
     }
     return object(std::move(properties));
 }
