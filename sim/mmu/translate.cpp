@@ -53,9 +53,11 @@ bool Exec::translate(u64 address, std::size_t size, Access access, bool system, 
     const bool fetch = access == Access::execute;
     const u64 cr4 = s[Reg::cr4];
     const bool nx = (s[Reg::efer] & efer::nxe) != 0 && (cr4 & cr4::pae) != 0;
-    // SDM 3A 4.7: the fetch bit of the code exists only with NX or SMEP.
-    const u32 base_code = (write ? pf::write : 0) | (user ? pf::user : 0) |
-                          (fetch && (nx || (cr4 & cr4::smep) != 0) ? pf::fetch : 0);
+    // SDM 3A 4.7: the fetch bit of the code exists only with SMEP, or with NX in tables that have
+    // it.
+    const bool fetch_bit = (cr4 & cr4::smep) != 0 || (nx && (cr4 & cr4::pae) != 0);
+    const u32 base_code =
+        (write ? pf::write : 0) | (user ? pf::user : 0) | (fetch && fetch_bit ? pf::fetch : 0);
 
     const Walk walk = walk_tables(*machine, address_space, s, address);
     switch (walk.end) {
