@@ -50,7 +50,7 @@ struct Op {
     Seg segment = Seg::ds;       // of the memory operand
     u16 mnemonic = 0;            // ZydisMnemonic, for messages
     // Outside of 64-bit mode: what the memory operand's segment is checked for before `inner` runs.
-    u16 checked_size = 0;        // bytes
+    u16 checked_size = 0;  // bytes
     bool checked_write = false;
     Handler inner = nullptr;
 };
