@@ -216,11 +216,11 @@ TEST_CASE("Mutated scenarios load or say why not, and run to the same end twice"
 
 TEST_CASE("Scenarios of random instructions and switches run to the same end twice", "[fuzz]") {
     std::size_t loads = 0;
-    for (u32 seed = 0; seed < 1000; ++seed) {
+    for (u32 seed = 0; seed < 200; ++seed) {
         INFO("seed " << seed);
         loads += survives(Mutator(seed).generate()) ? 1 : 0;
     }
-    CHECK(loads > 300);
+    CHECK(loads > 50);
 }
 
 TEST_CASE("A guest that does not end is cut off", "[fuzz]") {
