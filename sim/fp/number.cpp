@@ -47,7 +47,9 @@ u64 pack(const Number& n, unsigned fraction_bits, u32 bias) {
             i32 biased = n.exponent + static_cast<i32>(bias);
             u64 significand = n.significand;
             if (biased <= 0) {
-                significand >>= static_cast<unsigned>(1 - biased);
+                // A trapped underflow's result may be far below the format; nobody stores it then.
+                const auto shift = static_cast<unsigned>(1 - biased);
+                significand = shift < 64 ? significand >> shift : 0;
                 biased = 0;
             }
             exponent = static_cast<u64>(biased);
@@ -108,7 +110,9 @@ Float80 pack80(const Number& n) {
             if (biased > 0) {
                 exponent = static_cast<u32>(biased);
             } else {
-                significand >>= static_cast<unsigned>(1 - biased);
+                // A trapped underflow's result may be far below the format; nobody stores it then.
+                const auto shift = static_cast<unsigned>(1 - biased);
+                significand = shift < 64 ? significand >> shift : 0;
             }
             break;
         }
