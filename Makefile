@@ -8,7 +8,7 @@ help:  ## Show this list
 build:  ## Install what is missing and build build/release/vtlsim
 	@tools/setup.sh build
 	cmake --preset release
-	cmake --build --preset release
+	cmake --build --preset release --target vtlsim
 
 run: build  ## Build, and run all scenarios
 	build/release/vtlsim run scenarios

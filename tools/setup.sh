@@ -5,12 +5,11 @@ set -euo pipefail
 
 purpose=${1:-build}
 required=(make cmake ninja-build g++ libzydis-dev libzycore-dev libfmt-dev nlohmann-json3-dev
-    libcli11-dev libvalijson-dev libxxhash-dev libmpfr-dev)
+    libcli11-dev libvalijson-dev libxxhash-dev libmpfr-dev catch2)
 optional=()  # without these something is skipped
 case $purpose in
     build) ;;
     test)
-        required+=(catch2)
         optional+=(clang-14 clang-format-14 nasm)
         ;;
     bench) required+=(libunicorn-dev) ;;
