@@ -1,0 +1,74 @@
+// What can be explored: something that at each turn has some actors with a next step each, and can
+// be saved and restored. The search (search.hpp) knows no more of a world than this.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/types.hpp"
+
+namespace vtlsim::runner::explore {
+
+// An index into Subject::actor_names(). An actor has at most one next step at a time: what can
+// happen in two ways is two actors.
+using ActorId = u16;
+
+// A shared object that a step has read or written, its guard's reads included. What an object is
+// (a byte of a page, an interrupt in flight, a wait queue) is the subject's to decide; two steps of
+// different actors commute unless both access one object and one of them writes it.
+struct Access {
+    u32 object = 0;
+    bool write = false;
+    bool operator==(const Access&) const = default;
+};
+
+// A broken invariant or a bad end. Two violations with equal name and key are the same one.
+struct Violation {
+    std::string invariant;  // its name
+    std::string key;        // what tells violations of one invariant apart ("vp0")
+    std::string what;       // for a person: the two events that conflict
+    std::vector<std::pair<std::string, std::string>> evidence;  // name and value, in a fixed order
+};
+
+class Subject {
+  public:
+    struct Saved {  // opaque: a subject derives its own
+        virtual ~Saved() = default;
+        virtual u64 bytes() const = 0;  // memory that this save alone holds, about
+    };
+
+    virtual ~Subject() = default;
+
+    // Fixed for the subject's life. Order is rank: where nothing else decides, the lower goes first.
+    virtual const std::vector<std::string>& actor_names() const = 0;
+    // The actors that have a next step now, ascending. Empty: the run is over.
+    virtual std::vector<ActorId> enabled() const = 0;
+    // Whether the actor's step happens only if a schedule says so (an interrupt that might come, a
+    // store buffer that might drain): never chosen by default while others are enabled.
+    virtual bool optional(ActorId actor) const = 0;
+    // The name of the actor's next step, for schedules and stories ("status RUN").
+    virtual std::string step_name(ActorId actor) const = 0;
+
+    virtual void step(ActorId actor) = 0;
+    // Of the last step: sorted, without doubles.
+    virtual const std::vector<Access>& accesses() const = 0;
+    // Of the last step, or of the end if nothing is enabled now.
+    virtual std::vector<Violation> violations() const = 0;
+    // Whether any step that the actor may still make, now or later and whatever others do, might
+    // access the object in a way that conflicts with `access`. May say yes too often, never no.
+    virtual bool may_conflict(ActorId actor, Access access) const = 0;
+
+    virtual std::shared_ptr<const Saved> save() = 0;
+    virtual void restore(const Saved& saved) = 0;
+    // Equal for states from which the same can happen; differs for others but by chance of 2^-128.
+    // Leaves out counters, logs, and which actor went last.
+    virtual std::array<u64, 2> fingerprint() = 0;
+};
+
+// The actor that goes if no schedule says otherwise: the last one while it can (no preemption),
+// else the first enabled that is not optional, else the first. `enabled` is not empty.
+ActorId default_choice(const Subject& subject, const std::vector<ActorId>& enabled, int last);
+
+}  // namespace vtlsim::runner::explore
