@@ -3,12 +3,12 @@
 namespace vtlsim::sim {
 namespace {
 
-// Leaf 1 EDX (SDM 2A CPUID table 3-11). SSE (bit 25) lacks RCPPS, RSQRTPS and their scalar forms,
-// so its bit is clear; the sets after it are whole.
+// Leaf 1 EDX (SDM 2A CPUID table 3-11).
 constexpr u32 kFeatureFpu = 1u << 0, kFeatureDe = 1u << 2, kFeaturePse = 1u << 3,
               kFeatureMsr = 1u << 5, kFeaturePae = 1u << 6, kFeatureCx8 = 1u << 8,
               kFeaturePge = 1u << 13, kFeatureCmov = 1u << 15, kFeaturePat = 1u << 16,
-              kFeatureMmx = 1u << 23, kFeatureFxsr = 1u << 24, kFeatureSse2 = 1u << 26;
+              kFeatureMmx = 1u << 23, kFeatureFxsr = 1u << 24, kFeatureSse = 1u << 25,
+              kFeatureSse2 = 1u << 26;
 // Leaf 1 ECX.
 constexpr u32 kFeatureSse3 = 1u << 0, kFeatureSsse3 = 1u << 9, kFeatureCx16 = 1u << 13,
               kFeatureSse41 = 1u << 19, kFeatureSse42 = 1u << 20, kFeatureMovbe = 1u << 22,
@@ -33,7 +33,7 @@ CpuidResult cpuid(u32 leaf, u32 subleaf) {
                         kFeatureMovbe | kFeaturePopcnt,
                     kFeatureFpu | kFeatureDe | kFeaturePse | kFeatureMsr | kFeaturePae |
                         kFeatureCx8 | kFeaturePge | kFeatureCmov | kFeaturePat | kFeatureMmx |
-                        kFeatureFxsr | kFeatureSse2};
+                        kFeatureFxsr | kFeatureSse | kFeatureSse2};
         case 7:
             return subleaf == 0 ? CpuidResult{0, kFeatureBmi1 | kFeatureBmi2 | kFeatureAdx, 0, 0}
                                 : CpuidResult{};

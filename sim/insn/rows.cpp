@@ -21,6 +21,7 @@ constexpr InsnFamily kFamilies[] = {
     {"move", move_rows},
     {"multiply", multiply_rows},
     {"shift", shift_rows},
+    {"sse_approximate", sse_approximate_rows},
     {"sse_convert", sse_convert_rows},
     {"sse_float", sse_float_rows},
     {"sse_integer", sse_integer_rows},

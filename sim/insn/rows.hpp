@@ -34,6 +34,7 @@ std::span<const InsnRow> mmx_rows();
 std::span<const InsnRow> move_rows();
 std::span<const InsnRow> multiply_rows();
 std::span<const InsnRow> shift_rows();
+std::span<const InsnRow> sse_approximate_rows();
 std::span<const InsnRow> sse_convert_rows();
 std::span<const InsnRow> sse_float_rows();
 std::span<const InsnRow> sse_integer_rows();
