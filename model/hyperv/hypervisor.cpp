@@ -57,8 +57,9 @@ void Hypervisor::vtl2_exit(const Exit& exit) {
             write_msr(exit);
             break;
         case ExitKind::cpuid: {
-            const sim::CpuidResult r = sim::cpuid(static_cast<u32>(board_.cpu.get(Reg::rax)),
-                                                  static_cast<u32>(board_.cpu.get(Reg::rcx)));
+            const sim::CpuidResult r =
+                sim::cpuid(board_.cpu.state(), static_cast<u32>(board_.cpu.get(Reg::rax)),
+                           static_cast<u32>(board_.cpu.get(Reg::rcx)));
             board_.cpu.set(Reg::rax, r.eax);
             board_.cpu.set(Reg::rbx, r.ebx);
             board_.cpu.set(Reg::rcx, r.ecx);

@@ -133,7 +133,7 @@ void Hypervisor::cpuid_intercept(const Exit& exit) {
     const u32 leaf = static_cast<u32>(guest(Reg::rax));
     const u32 subleaf = static_cast<u32>(guest(Reg::rcx));
     board_.emit(EventKind::exit_cpuid, Lane::guest, {leaf, subleaf});
-    const sim::CpuidResult defaults = sim::cpuid(leaf, subleaf);
+    const sim::CpuidResult defaults = sim::cpuid(board_.cpu.state(), leaf, subleaf);
     HvCpuidIntercept p{};
     p.header = header(exit.length, kAccessExecute);
     p.rax = guest(Reg::rax);

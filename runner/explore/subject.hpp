@@ -41,7 +41,8 @@ class Subject {
 
     virtual ~Subject() = default;
 
-    // Fixed for the subject's life. Order is rank: where nothing else decides, the lower goes first.
+    // Fixed for the subject's life. Order is rank: where nothing else decides, the lower goes
+    // first.
     virtual const std::vector<std::string>& actor_names() const = 0;
     // The actors that have a next step now, ascending. Empty: the run is over.
     virtual std::vector<ActorId> enabled() const = 0;

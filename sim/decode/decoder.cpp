@@ -8,7 +8,7 @@ namespace vtlsim::sim {
 namespace {
 
 Flow undefined(Exec& x, const Op&) { return x.fault(Vector::ud); }
-Flow too_long(Exec& x, const Op&) { return x.fault(Vector::gp, 0); }
+Flow general_protection(Exec& x, const Op&) { return x.fault(Vector::gp, 0); }
 
 ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
     ZydisDecoder d;
@@ -113,17 +113,29 @@ bool leaves_block(const ZydisDecodedInstruction& insn) {
     }
 }
 
+// Unlike all else that real mode lacks, SYSENTER and SYSEXIT are not undefined there (SDM 2B);
+// Zydis says they are.
+bool needs_protection(std::span<const u8> bytes, CodeMode mode) {
+    Decoded d;
+    return mode == CodeMode::real16 &&
+           ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder_of(CodeMode::prot16), bytes.data(),
+                                               bytes.size(), &d.insn, d.operands)) &&
+           (d.insn.mnemonic == ZYDIS_MNEMONIC_SYSENTER ||
+            d.insn.mnemonic == ZYDIS_MNEMONIC_SYSEXIT);
+}
+
 struct DecodedOp {
     Op op;
     bool complete = true;  // false: the bytes end inside the instruction
     bool last = true;      // of its block
 };
 
-DecodedOp decode(std::span<const u8> bytes, u16 offset, CodeMode mode) {
+DecodedOp decode(std::span<const u8> bytes, u16 offset, u64 position, CodeMode mode) {
     DecodedOp out;
     Op& op = out.op;
     op.offset = offset;
     Decoded d;
+    d.position = position;
     const ZyanStatus status =
         ZydisDecoderDecodeFull(&decoder_of(mode), bytes.data(), bytes.size(), &d.insn, d.operands);
     if (status == ZYDIS_STATUS_NO_MORE_DATA && bytes.size() < kMaxInsnLength) {
@@ -133,7 +145,7 @@ DecodedOp decode(std::span<const u8> bytes, u16 offset, CodeMode mode) {
     if (!ZYAN_SUCCESS(status)) {
         const bool length =
             status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA;
-        op.handler = length ? too_long : undefined;
+        op.handler = length || needs_protection(bytes, mode) ? general_protection : undefined;
         return out;
     }
     // Zydis knows the VEX forms that Knights Corner gave to TZCNT, LZCNT and POPCNT.
@@ -166,7 +178,8 @@ Block decode_block(std::span<const u8> bytes, CodeMode mode) {
     Block block;
     std::size_t at = 0;
     while (at < bytes.size() && block.ops.size() < Block::kMaxOps) {
-        const DecodedOp decoded = decode(bytes.subspan(at), static_cast<u16>(at), mode);
+        const DecodedOp decoded =
+            decode(bytes.subspan(at), static_cast<u16>(at), block.ops.size(), mode);
         if (!decoded.complete) break;
         block.ops.push_back(decoded.op);
         if (decoded.last) break;
@@ -176,7 +189,7 @@ Block decode_block(std::span<const u8> bytes, CodeMode mode) {
 }
 
 Block decode_one(std::span<const u8, kMaxInsnLength> bytes, CodeMode mode) {
-    return Block{.ops = {decode(bytes, 0, mode).op}};
+    return Block{.ops = {decode(bytes, 0, 0, mode).op}};
 }
 
 }  // namespace vtlsim::sim

@@ -22,23 +22,30 @@ Cpu::~Cpu() = default;
 CpuState Cpu::state() const {
     CpuState s = x_->s;
     s[Reg::rflags] = x_->rflags();
+    s[Reg::tsc] = get(Reg::tsc);
     return s;
 }
 
 void Cpu::set_state(const CpuState& state) {
     x_->s = state;
     x_->s.scalar[kNoReg] = 0;
+    x_->tsc_at = steps_;
     x_->set_rflags(state[Reg::rflags]);
     x_->flush_tlb();
 }
 
-u64 Cpu::get(Reg reg) const { return reg == Reg::rflags ? x_->rflags() : x_->s.get(reg).lo; }
+u64 Cpu::get(Reg reg) const {
+    if (reg == Reg::rflags) return x_->rflags();
+    if (reg == Reg::tsc) return x_->s[Reg::tsc] + steps_ - x_->tsc_at;
+    return x_->s.get(reg).lo;
+}
 
 void Cpu::set(Reg reg, u64 value) {
     if (reg == Reg::rflags) {
         x_->set_rflags(value);
         return;
     }
+    if (reg == Reg::tsc) x_->tsc_at = steps_;
     x_->s.set(reg, {value, 0});
     switch (info(reg).group) {
         case RegGroup::control:
@@ -198,8 +205,11 @@ Outcome Cpu::loop(const RunLimits& limits) {
             if (shadowed && retired != 0 && !x.shadow_set) s[Reg::shadow] = 0;
             x.shadow_set = false;
             // Single-step trap, also between the iterations of a REP (SDM 3B 18.3.1.4).
-            if (stepping && (retired != 0 || flow == Flow::again)) {
-                s[Reg::pending_debug] |= kDr6SingleStep;
+            if (stepping) {
+                if (!x.step_decided && (retired != 0 || flow == Flow::again)) {
+                    s[Reg::pending_debug] |= kDr6SingleStep;
+                }
+                x.step_decided = false;
             }
             if (flow == Flow::done) return x.pending;
         }

@@ -123,7 +123,7 @@ bool deliver_long(Exec& x, const Fault& f, bool external) {
 }
 
 bool deliver_once(Exec& x, const Fault& f, bool external) {
-    if (!protected_mode(x)) return deliver_real(x, f);
+    if ((x.s[Reg::cr0] & cr0::pe) == 0) return deliver_real(x, f);
     return long_mode(x) ? deliver_long(x, f, external) : deliver_protected(x, f, external);
 }
 

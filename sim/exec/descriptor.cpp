@@ -19,6 +19,17 @@ Lookup read_descriptor(Exec& x, u16 selector, Descriptor& out) {
     return Lookup::found;
 }
 
+Lookup read_system_descriptor(Exec& x, u16 selector, Descriptor& out) {
+    const Lookup found = read_descriptor(x, selector, out);
+    if (found != Lookup::found || (x.s[Reg::efer] & efer::lma) == 0) return found;
+    const bool local = (selector & 4) != 0;
+    const u64 limit = x.s[local ? Reg::ldtr_limit : Reg::gdtr_limit];
+    if ((selector & ~u64{7}) + 15 > limit) return Lookup::outside;
+    if (!x.system_load(out.address + 8, &out.upper, sizeof(out.upper))) return Lookup::failed;
+    out.base |= out.upper << 32;
+    return Lookup::found;
+}
+
 bool mark_accessed(Exec& x, Descriptor& d) {
     if ((d.attr & 1) != 0) return true;
     d.attr |= 1;

@@ -47,6 +47,12 @@ Flow Exec::not_modelled(std::string_view what) {
     return Flow::stop;
 }
 
+void Exec::advance_tsc(u64 position) {
+    const u64 now = cpu->steps() + position;
+    s[Reg::tsc] += now - tsc_at;
+    tsc_at = now;
+}
+
 void Exec::update_context() {
     const bool long_mode = (s[Reg::efer] & efer::lma) != 0;
     const bool big_code = (s[Reg::cs_attr] >> 14 & 1) != 0;
@@ -173,6 +179,9 @@ bool Exec::system_store(u64 address, const void* value, std::size_t size) {
                if (!machine->write(physical, {static_cast<const u8*>(value) + done, n})) {
                    pending = OutOfMemory{};
                    return false;
+               }
+               if (observer != nullptr && machine->watched(physical >> kPageShift)) {
+                   observer->stored(*cpu, physical, n);
                }
                return true;
            });

@@ -45,8 +45,11 @@ struct Exec {
     bool interrupt_line = false;
     bool deliver_faults = true;
     bool shadow_set = false;  // by the instruction that is executing
+    // The instruction has itself decided whether a single-step trap follows, though TF was set.
+    bool step_decided = false;
     ExitControls exits;
     u64 iterations_left = 0;
+    u64 tsc_at = 0;  // the step count at which s[tsc] was right
     Outcome pending;
     Observer* observer = nullptr;
     Tlb tlb;
@@ -155,6 +158,9 @@ struct Exec {
     // Accesses of the CPU itself, always with supervisor rights (SDM 3A 4.6).
     bool system_load(u64 address, void* out, std::size_t size);
     bool system_store(u64 address, const void* value, std::size_t size);
+
+    // Makes s[tsc] right for the instruction at hand; `position`: of its Op in the block.
+    void advance_tsc(u64 position);
 
     // To be called after CPL, EFLAGS.AC, the address space or a paging control has changed.
     void update_context();

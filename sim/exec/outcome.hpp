@@ -19,7 +19,7 @@ struct Fault {
     u32 error_code = 0;
     u64 cr2 = 0;            // page faults only: the linear address
     bool software = false;  // INT n, INT3, INTO
-    u8 length = 0;          // software: of the instruction, which delivery returns past
+    u8 length = 0;  // INT n, INT3, INTO, INT1: of the instruction, which delivery returns past
     friend bool operator==(const Fault&, const Fault&) = default;
 };
 

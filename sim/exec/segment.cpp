@@ -45,6 +45,13 @@ bool load_stack_segment(Exec& x, u16 selector) {
 
 }  // namespace
 
+void set_null(Exec& x, Seg seg, u16 selector) {
+    x.s[selector_of(seg)] = selector;
+    x.s[base_of(seg)] = 0;
+    x.s[limit_of(seg)] = 0;
+    x.s[attr_of(seg)] = attr::kUnusable;
+}
+
 bool check_access(Exec& x, Seg seg, u64 offset, std::size_t size, Access access) {
     if (x.long_code) return true;
     const u64 a = x.s[attr_of(seg)];
@@ -86,10 +93,8 @@ bool load_segment(Exec& x, Seg seg, u16 selector) {
     }
     if (seg == Seg::ss) return load_stack_segment(x, selector);
     if ((selector & ~3u) == 0) {
-        x.s[selector_of(seg)] = selector;
-        x.s[attr_of(seg)] = attr::kUnusable;
-        // A null selector clears the base only on some processors; here it stays (SDM 3A 3.4.4
-        // leaves it open).
+        // Intel's processors clear the base, and AMD's since Zen 2.
+        set_null(x, seg, selector);
         return true;
     }
     Descriptor d;

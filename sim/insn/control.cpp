@@ -188,11 +188,18 @@ bool translate_int3(const Decoded&, Op& op) {
     return true;
 }
 
+// #DB without a look at the gate's DPL (SDM 2A INT1); DR6 stays.
+Flow int1(Exec& x, const Op& op) {
+    x.pending = Fault{.vector = Vector::db, .length = op.length};
+    return Flow::stop;
+}
+
 Flow undefined(Exec& x, const Op&) { return x.fault(Vector::ud); }
 
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_CALL, translate_call, "SDM 2A CALL"},
     {ZYDIS_MNEMONIC_INT, translate_int, "SDM 2A INT n"},
+    {ZYDIS_MNEMONIC_INT1, translate_plain<int1>, "SDM 2A INT1"},
     {ZYDIS_MNEMONIC_INT3, translate_int3, "SDM 2A INT3"},
     {ZYDIS_MNEMONIC_JB, translate_jcc<2>, "SDM 2A Jcc"},
     {ZYDIS_MNEMONIC_JBE, translate_jcc<6>, "SDM 2A Jcc"},

@@ -3,11 +3,14 @@
 
 #include <Zydis/Zydis.h>
 
+#include "sim/types.hpp"
+
 namespace vtlsim::sim {
 
 struct Decoded {
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    u64 position = 0;  // of the instruction in its block, counted in instructions
 
     const ZydisDecodedOperand& operator[](unsigned i) const { return operands[i]; }
     bool is_reg(unsigned i) const { return operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER; }

@@ -1,4 +1,6 @@
 // FXSAVE FXRSTOR, and MXCSR.
+#include "sim/insn/fpu_state.hpp"
+
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/sse.hpp"
@@ -7,25 +9,6 @@
 namespace vtlsim::sim {
 namespace {
 
-// SDM 1 table 10-2. The 64-bit form (REX.W) holds 64-bit pointers, the other 32-bit ones followed
-// by a selector, which this CPU saves as 0 (as CPUID.7.EBX[13] processors do).
-struct FxsaveArea {
-    u16 fcw;
-    u16 fsw;
-    u8 ftw;
-    u8 reserved;
-    u16 fop;
-    u64 fip;
-    u64 fdp;
-    u32 mxcsr;
-    u32 mxcsr_mask;
-    Vec128 st[8];
-    Vec128 xmm[16];
-    u8 unused[96];
-};
-static_assert(sizeof(FxsaveArea) == 512);
-
-constexpr u32 kMxcsrMask = 0xFFFF;
 constexpr u64 kSt80Mask = 0xFFFF;
 
 // XMM8-15 exist in 64-bit mode only; elsewhere their bytes are left alone.
@@ -40,19 +23,9 @@ Flow fxsave(Exec& x, const Op& op) {
     FxsaveArea area{};
     // Reserved and unused bytes of the area stay what they were.
     if (!x.load_for_store(address, area, op.stack_segment)) return Flow::stop;
-    area.fcw = static_cast<u16>(x.s[Reg::fcw]);
-    area.fsw = static_cast<u16>(x.s[Reg::fsw]);
-    area.ftw = static_cast<u8>(x.s[Reg::ftw]);
-    area.fop = static_cast<u16>(x.s[Reg::fop]);
-    area.fip = Wide ? x.s[Reg::fip] : x.s[Reg::fip] & 0xFFFFFFFF;
-    area.fdp = Wide ? x.s[Reg::fdp] : x.s[Reg::fdp] & 0xFFFFFFFF;
-    area.mxcsr = static_cast<u32>(x.s[Reg::mxcsr]);
-    area.mxcsr_mask = kMxcsrMask;
-    for (unsigned i = 0; i < 8; ++i) {
-        const Vec128& r = x.s.vec(offset(Reg::fpr0, x87::physical(x, i)));
-        area.st[i] = {r.lo, (area.st[i].hi & ~kSt80Mask) | r.hi};
-    }
-    for (unsigned i = 0; i < xmm_count(x); ++i) area.xmm[i] = x.s.vec(offset(Reg::xmm0, i));
+    save_x87(x, area, Wide);
+    save_mxcsr(x, area);
+    save_xmm(x, area);
     return x.store(address, area, op.stack_segment) ? Flow::next : Flow::stop;
 }
 
@@ -65,19 +38,9 @@ Flow fxrstor(Exec& x, const Op& op) {
     FxsaveArea area{};
     if (!x.load(address, area, op.stack_segment)) return Flow::stop;
     if ((area.mxcsr & ~kMxcsrMask) != 0) return x.fault(Vector::gp, 0);
-    x.s[Reg::fcw] = (area.fcw & 0x1F3F) | 0x40;  // bit 6 reads as 1, undefined bits as 0
-    x.s[Reg::fsw] = area.fsw;
-    x87::update_summary(x);  // ES and B follow from the rest, whatever the image says
-    x.s[Reg::ftw] = area.ftw;
-    x.s[Reg::fop] = area.fop & 0x7FF;
-    x.s[Reg::fip] = Wide ? area.fip : area.fip & 0xFFFFFFFF;
-    x.s[Reg::fdp] = Wide ? area.fdp : area.fdp & 0xFFFFFFFF;
+    restore_x87(x, area, Wide);
     x.s[Reg::mxcsr] = area.mxcsr;
-    for (unsigned i = 0; i < 8; ++i) {
-        x.s.vec(offset(Reg::fpr0, x87::physical(x, i))) = {area.st[i].lo,
-                                                           area.st[i].hi & kSt80Mask};
-    }
-    for (unsigned i = 0; i < xmm_count(x); ++i) x.s.vec(offset(Reg::xmm0, i)) = area.xmm[i];
+    restore_xmm(x, area);
     return Flow::next;
 }
 
@@ -112,6 +75,46 @@ constexpr InsnRow kRows[] = {
 };
 
 }  // namespace
+
+void save_x87(const Exec& x, FxsaveArea& area, bool wide) {
+    area.fcw = static_cast<u16>(x.s[Reg::fcw]);
+    area.fsw = static_cast<u16>(x.s[Reg::fsw]);
+    area.ftw = static_cast<u8>(x.s[Reg::ftw]);
+    area.fop = static_cast<u16>(x.s[Reg::fop]);
+    area.fip = wide ? x.s[Reg::fip] : x.s[Reg::fip] & 0xFFFFFFFF;
+    area.fdp = wide ? x.s[Reg::fdp] : x.s[Reg::fdp] & 0xFFFFFFFF;
+    for (unsigned i = 0; i < 8; ++i) {
+        const Vec128& r = x.s.vec(offset(Reg::fpr0, x87::physical(x, i)));
+        area.st[i] = {r.lo, (area.st[i].hi & ~kSt80Mask) | r.hi};
+    }
+}
+
+void save_mxcsr(const Exec& x, FxsaveArea& area) {
+    area.mxcsr = static_cast<u32>(x.s[Reg::mxcsr]);
+    area.mxcsr_mask = kMxcsrMask;
+}
+
+void save_xmm(const Exec& x, FxsaveArea& area) {
+    for (unsigned i = 0; i < xmm_count(x); ++i) area.xmm[i] = x.s.vec(offset(Reg::xmm0, i));
+}
+
+void restore_x87(Exec& x, const FxsaveArea& area, bool wide) {
+    x.s[Reg::fcw] = (area.fcw & 0x1F3F) | 0x40;  // bit 6 reads as 1, undefined bits as 0
+    x.s[Reg::fsw] = area.fsw;
+    x87::update_summary(x);  // ES and B follow from the rest, whatever the image says
+    x.s[Reg::ftw] = area.ftw;
+    x.s[Reg::fop] = area.fop & 0x7FF;
+    x.s[Reg::fip] = wide ? area.fip : area.fip & 0xFFFFFFFF;
+    x.s[Reg::fdp] = wide ? area.fdp : area.fdp & 0xFFFFFFFF;
+    for (unsigned i = 0; i < 8; ++i) {
+        x.s.vec(offset(Reg::fpr0, x87::physical(x, i))) = {area.st[i].lo,
+                                                           area.st[i].hi & kSt80Mask};
+    }
+}
+
+void restore_xmm(Exec& x, const FxsaveArea& area) {
+    for (unsigned i = 0; i < xmm_count(x); ++i) x.s.vec(offset(Reg::xmm0, i)) = area.xmm[i];
+}
 
 std::span<const InsnRow> fpu_state_rows() { return kRows; }
 

@@ -143,10 +143,15 @@ Flow bswap(Exec& x, const Op& op) {
     return Flow::next;
 }
 
+// Undefined in the manual; processors, the hosts of the tests among them, give zero.
+Flow bswap16(Exec& x, const Op& op) {
+    x.set_reg<u16>(op.dst, 0);
+    return Flow::next;
+}
+
 bool translate_bswap(const Decoded& d, Op& op) {
     op.dst = gpr_slot(d[0].reg.value);
-    if (d[0].size == 16) return false;  // undefined by the manual
-    op.handler = d[0].size == 32 ? bswap<u32> : bswap<u64>;
+    op.handler = d[0].size == 16 ? bswap16 : d[0].size == 32 ? bswap<u32> : bswap<u64>;
     return true;
 }
 

@@ -20,6 +20,7 @@ constexpr InsnFamily kFamilies[] = {
     {"mmx", mmx_rows},
     {"move", move_rows},
     {"multiply", multiply_rows},
+    {"protection", protection_rows},
     {"shift", shift_rows},
     {"sse_approximate", sse_approximate_rows},
     {"sse_convert", sse_convert_rows},
@@ -31,11 +32,13 @@ constexpr InsnFamily kFamilies[] = {
     {"stack", stack_rows},
     {"string", string_rows},
     {"system", system_rows},
+    {"system_call", system_call_rows},
     {"x87_arithmetic", x87_arithmetic_rows},
     {"x87_compare", x87_compare_rows},
     {"x87_control", x87_control_rows},
     {"x87_move", x87_move_rows},
     {"x87_transcendental", x87_transcendental_rows},
+    {"xsave", xsave_rows},
 };
 
 }  // namespace

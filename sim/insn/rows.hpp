@@ -33,6 +33,7 @@ std::span<const InsnRow> logic_rows();
 std::span<const InsnRow> mmx_rows();
 std::span<const InsnRow> move_rows();
 std::span<const InsnRow> multiply_rows();
+std::span<const InsnRow> protection_rows();
 std::span<const InsnRow> shift_rows();
 std::span<const InsnRow> sse_approximate_rows();
 std::span<const InsnRow> sse_convert_rows();
@@ -43,12 +44,14 @@ std::span<const InsnRow> sse_shuffle_rows();
 std::span<const InsnRow> sse_string_rows();
 std::span<const InsnRow> stack_rows();
 std::span<const InsnRow> string_rows();
+std::span<const InsnRow> system_call_rows();
 std::span<const InsnRow> system_rows();
 std::span<const InsnRow> x87_arithmetic_rows();
 std::span<const InsnRow> x87_compare_rows();
 std::span<const InsnRow> x87_control_rows();
 std::span<const InsnRow> x87_move_rows();
 std::span<const InsnRow> x87_transcendental_rows();
+std::span<const InsnRow> xsave_rows();
 
 // A file of this folder, without its ".cpp".
 struct InsnFamily {

@@ -6,9 +6,11 @@
 namespace vtlsim::sim {
 namespace {
 
-constexpr u64 kCr4Modelled = cr4::vme | cr4::pvi | cr4::tsd | cr4::de | cr4::pse | cr4::pae |
-                             cr4::mce | cr4::pge | cr4::pce | cr4::osfxsr | cr4::osxmmexcpt |
-                             cr4::smep | cr4::smap;
+constexpr u64 kCr4Modelled = cr4::tsd | cr4::de | cr4::pse | cr4::pae | cr4::mce | cr4::pge |
+                             cr4::pce | cr4::osfxsr | cr4::osxmmexcpt | cr4::umip | cr4::fsgsbase |
+                             cr4::osxsave | cr4::smep | cr4::smap;
+// Bits that some processor has; the others are reserved for good.
+constexpr u64 kCr4Known = 0x03FF7FFF;
 
 ZydisRegisterClass class_of(const ZydisDecodedOperand& operand) {
     return operand.type == ZYDIS_OPERAND_TYPE_REGISTER ? ZydisRegisterGetClass(operand.reg.value)
@@ -80,7 +82,7 @@ Flow write_cr4(Exec& x, const Op& op) {
     const u64 value = source(x, op);
     // PAE cannot be cleared and LA57 not changed in long mode.
     const bool long_mode = (x.s[Reg::efer] & efer::lma) != 0;
-    if ((long_mode && (value & cr4::pae) == 0) || (value & cr4::la57) != 0 || value >> 32 != 0) {
+    if ((long_mode && (value & (cr4::pae | cr4::la57)) != cr4::pae) || (value & ~kCr4Known) != 0) {
         return x.fault(Vector::gp, 0);
     }
     if ((value & ~kCr4Modelled) != 0) return x.not_modelled("a bit of CR4 that is being set");

@@ -21,7 +21,8 @@ Policy policy_of(std::string_view name) {
                                                   "rdi", "rbp", "r8",  "r9",  "r10",
                                                   "r11", "r12", "r13", "r14", "r15"};
     static const std::set<std::string_view> kFx{"fcw", "fsw", "ftw", "fop", "fip", "fdp", "mxcsr"};
-    static const std::set<std::string_view> kShared{"xcr0", "dr0", "dr1", "dr2", "dr3", "activity"};
+    static const std::set<std::string_view> kShared{"xcr0", "dr0", "dr1",     "dr2",
+                                                    "dr3",  "tsc", "activity"};
     static const std::set<std::string_view> kPrivate{"rip",          "rsp",
                                                      "rflags",       "cr0",
                                                      "cr3",          "cr4",
@@ -33,7 +34,8 @@ Policy policy_of(std::string_view name) {
                                                      "sysenter_eip", "star",
                                                      "lstar",        "cstar",
                                                      "sfmask",       "kernel_gs_base",
-                                                     "tsc_aux",      "shadow",
+                                                     "tsc_aux",      "apic_base",
+                                                     "misc_enable",  "shadow",
                                                      "nmi_blocked",  "pending_debug",
                                                      "identity_map"};
     if (kGprs.count(name) != 0) return Policy::gpr;
@@ -42,7 +44,7 @@ Policy policy_of(std::string_view name) {
     }
     if (name == "cr2") return Policy::cr2;
     if (name == "dr6") return Policy::dr6;
-    if (kShared.count(name) != 0) return Policy::shared;
+    if (kShared.count(name) != 0 || name.starts_with("mtrr_")) return Policy::shared;
     if (kPrivate.count(name) != 0) return Policy::per_vtl;
     for (const char* seg : {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"}) {
         for (const char* part : {"", "_base", "_limit", "_attr"}) {

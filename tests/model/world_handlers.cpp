@@ -53,7 +53,7 @@ TEST_CASE("handlers: CPUID", "[model]") {
     // What nobody has answered is what the hypervisor proposes.
     Run other("cpuid\nhlt", {{Reg::rax, 1}, {Reg::rcx, 0}});
     other.until_event(EventKind::vmm_exit);
-    const sim::CpuidResult wanted = sim::cpuid(1, 0);
+    const sim::CpuidResult wanted = sim::cpuid(sim::long_mode_state(), 1, 0);
     CHECK(other.value("message.default_rax") == wanted.eax);
     CHECK(other.value("message.default_rbx") == wanted.ebx);
     CHECK(other.value("message.default_rcx") == wanted.ecx);

@@ -223,7 +223,10 @@ class Comparison {
         rig.bytes(kNativeMemory, {start.memory.begin(), start.memory.end()});
         const sim::Outcome outcome = rig.run();
         CpuState expected = native.state;
-        if (!native.trapped) expected[Reg::rip] += length;
+        if (!native.trapped) {
+            expected[Reg::rip] += length;
+            expected[Reg::tsc] += 1;
+        }
         const auto* fault = std::get_if<sim::Fault>(&outcome);
         const bool trapped = fault != nullptr && fault->vector == sim::Vector::xm;
         if (trapped != native.trapped) return native.trapped ? "no #XM" : "not done";

@@ -252,6 +252,7 @@ class Checker {
         expected_ = start_;
         if (c.outcome == "steps" || c.outcome == "halt") expected_[Reg::rip] += c.code.size();
         if (c.outcome == "halt") expected_[Reg::activity] = 1;
+        if (c.outcome == "steps" || c.outcome == "halt") ++expected_[Reg::tsc];
         for (const auto& [reg, value] : c.out) expected_.set(reg, value);
         u64& flags = expected_[Reg::rflags];
         flags = (flags & ~c.flags_changed) | (c.flags_out & c.flags_changed);
@@ -276,6 +277,7 @@ class Checker {
         Bench bench(c_);
         CpuState from = start_;
         --from[Reg::rip];
+        --from[Reg::tsc];
         // A shadow or RF would already end with the NOP.
         if (from[Reg::shadow] != 0 || (from[Reg::rflags] & (flag::rf | flag::tf)) != 0) return;
         for (const char* how : {"in a block", "in a cached block"}) {
