@@ -3,6 +3,8 @@
 #pragma once
 
 #include <array>
+#include <compare>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,11 +20,16 @@ using ActorId = u16;
 // A shared object that a step has read or written, its guard's reads included. What an object is
 // (a byte of a page, an interrupt in flight, a wait queue) is the subject's to decide; two steps of
 // different actors commute unless both access one object and one of them writes it.
+// What decides whether a step breaks an invariant counts as read by it. A step that ends the run
+// for everybody (an assert) needs no object for that: it is the last, and its violations are its
+// own.
 struct Access {
     u32 object = 0;
     bool write = false;
     bool operator==(const Access&) const = default;
 };
+
+using Fingerprint = std::array<u64, 2>;
 
 // A broken invariant or a bad end. Two violations with equal name and key are the same one.
 struct Violation {
@@ -31,6 +38,9 @@ struct Violation {
     std::string what;       // for a person: the two events that conflict
     std::vector<std::pair<std::string, std::string>> evidence;  // name and value, in a fixed order
 };
+inline bool same_violation(const Violation& a, const Violation& b) {
+    return a.invariant == b.invariant && a.key == b.key;
+}
 
 class Subject {
   public:
@@ -65,11 +75,29 @@ class Subject {
     virtual void restore(const Saved& saved) = 0;
     // Equal for states from which the same can happen; differs for others but by chance of 2^-128.
     // Leaves out counters, logs, and which actor went last.
-    virtual std::array<u64, 2> fingerprint() = 0;
+    virtual Fingerprint fingerprint() = 0;
 };
+
+// Makes subjects that are all alike at the start. A save of one may be restored into another, in
+// another thread; one subject is used by one thread at a time.
+using SubjectFactory = std::function<std::unique_ptr<Subject>()>;
+
+constexpr int kNobody = -1;  // who went last, before the first turn
 
 // The actor that goes if no schedule says otherwise: the last one while it can (no preemption),
 // else the first enabled that is not optional, else the first. `enabled` is not empty.
 ActorId default_choice(const Subject& subject, const std::vector<ActorId>& enabled, int last);
+
+// What makes one schedule smaller than another, the most important first.
+struct Cost {
+    u32 preemptions = 0;  // turns at which another actor went though the last one could go on
+    u32 deviations = 0;   // turns at which another actor than default_choice() went
+    u32 turns = 0;
+    auto operator<=>(const Cost&) const = default;
+};
+
+// The cost of a run that was `cost` and goes on with `choice`, one of `enabled`.
+Cost cost_after(Cost cost, const Subject& subject, const std::vector<ActorId>& enabled, int last,
+                ActorId choice);
 
 }  // namespace vtlsim::runner::explore
