@@ -1,0 +1,142 @@
+#include "runner/explore/report.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "runner/explore/minimise.hpp"
+#include "runner/explore/story.hpp"
+
+namespace vtlsim::runner::explore {
+namespace {
+
+using nlohmann::ordered_json;
+
+ReportedViolation reported(Subject& subject, const Subject::Saved& start, Found found) {
+    subject.restore(start);
+    const Replay run = replay(subject, found.run);
+    // The search and a replay make the same steps: anything else is a defect of the subject.
+    const Violation* violation = run.find(found.violation);
+    if (violation == nullptr) {
+        throw std::logic_error(
+            fmt::format("a run that broke {} does not break it again", found.violation.invariant));
+    }
+    return {*violation, schedule_of(subject, run.turns), run.cost,
+            story(subject, run.turns, *violation)};
+}
+
+u64 bytes_per_save(const SearchResult& r) { return r.saves == 0 ? 0 : r.save_bytes / r.saves; }
+
+std::string plural(u64 count, std::string_view what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+std::string violation_text(const ReportedViolation& v) {
+    std::string out = fmt::format("violation  {}", v.violation.invariant);
+    if (!v.violation.key.empty()) out += fmt::format(" ({})", v.violation.key);
+    out += fmt::format(": {}\n", v.violation.what);
+    for (const auto& [name, value] : v.violation.evidence) {
+        out += fmt::format("  {} = {}\n", name, value);
+    }
+    out += fmt::format("  schedule: {}, {}, {}\n", plural(v.cost.preemptions, "preemption"),
+                       plural(v.schedule.size(), "deviation"), plural(v.cost.turns, "turn"));
+    for (const Deviation& d : v.schedule) {
+        out += fmt::format("    turn {}: {} goes instead of {}, {}\n", d.turn, d.run, d.instead_of,
+                           in_quotes(d.step));
+    }
+    out += "  in words:\n";
+    for (const std::string& line : v.story) out += fmt::format("    {}\n", line);
+    return out;
+}
+
+// What was looked at, and whether that was all of it.
+std::string verdict(const Exploration& e) {
+    const SearchResult& r = e.search;
+    std::string out;
+    for (Limit limit : r.limits) {
+        out += fmt::format("{}{}", out.empty() ? "not complete: limit hit: " : ", ",
+                           limit_name(limit));
+    }
+    if (!out.empty()) return out;
+    if (e.options.mode != Mode::exhaustive) {
+        return fmt::format("not complete: {} walks, seed {}", mode_name(e.options.mode),
+                           e.options.seed);
+    }
+    if (!r.complete) return "not complete: stopped at the first violation";
+    if (r.preemption_bound_hit) {
+        return fmt::format("complete for schedules of at most {}",
+                           plural(*e.options.preemptions, "preemption"));
+    }
+    return "complete";
+}
+
+ordered_json violation_json(const ReportedViolation& v) {
+    ordered_json evidence = ordered_json::object();
+    for (const auto& [name, value] : v.violation.evidence) evidence[name] = value;
+    return {{"invariant", v.violation.invariant},
+            {"key", v.violation.key},
+            {"what", v.violation.what},
+            {"schedule", schedule_json(v.schedule)},
+            {"length", v.schedule.size()},
+            {"preemptions", v.cost.preemptions},
+            {"turns", v.cost.turns},
+            {"evidence", evidence},
+            {"story", v.story}};
+}
+
+}  // namespace
+
+std::string_view mode_name(Mode mode) {
+    constexpr std::string_view kNames[] = {"exhaustive", "random", "pct"};
+    return kNames[static_cast<std::size_t>(mode)];
+}
+
+Exploration explore(const SubjectFactory& factory, const SearchOptions& options) {
+    Exploration out;
+    out.options = options;
+    out.search = search(factory, options);
+    const auto subject = factory();
+    const auto start = subject->save();
+    for (const Found& found : out.search.violations) {
+        out.violations.push_back(
+            reported(*subject, *start, minimise(*subject, *start, found, options.depth)));
+    }
+    std::stable_sort(
+        out.violations.begin(), out.violations.end(),
+        [](const ReportedViolation& a, const ReportedViolation& b) { return a.cost < b.cost; });
+    return out;
+}
+
+std::string text_report(const Exploration& e) {
+    std::string out;
+    for (const ReportedViolation& v : e.violations) out += violation_text(v);
+    if (e.violations.empty()) out += "no violation\n";
+    const SearchResult& r = e.search;
+    return out + fmt::format("{}, {}, {}; {}\n", plural(r.schedules, "schedule"),
+                             plural(r.states, "state"), plural(r.transitions, "transition"),
+                             verdict(e));
+}
+
+std::string json_report(const Exploration& e) {
+    const SearchResult& r = e.search;
+    ordered_json violations = ordered_json::array();
+    for (const ReportedViolation& v : e.violations) violations.push_back(violation_json(v));
+    ordered_json limits = ordered_json::array();
+    for (Limit limit : r.limits) limits.push_back(limit_name(limit));
+    ordered_json out = {{"schedules", r.schedules},       {"states", r.states},
+                        {"complete", r.complete},         {"violations", violations},
+                        {"scenario", e.scenario},         {"mode", mode_name(e.options.mode)},
+                        {"transitions", r.transitions},   {"reduced_states", r.reduced},
+                        {"max_turns", r.max_turns},       {"bytes_per_save", bytes_per_save(r)},
+                        {"open_saves_peak", r.open_peak}, {"limits", limits}};
+    if (e.options.mode != Mode::exhaustive) out["seed"] = e.options.seed;
+    if (e.options.preemptions) out["preemption_bound"] = *e.options.preemptions;
+    return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+int exit_status(const Exploration& e) {
+    if (!e.violations.empty()) return 1;
+    return e.search.limits.empty() ? 0 : 3;
+}
+
+}  // namespace vtlsim::runner::explore

@@ -1,0 +1,73 @@
+#include "runner/explore/story.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace vtlsim::runner::explore {
+namespace {
+
+bool conflict(const Turn& a, const Turn& b) {
+    return std::any_of(a.accesses.begin(), a.accesses.end(), [&](const Access& x) {
+        return std::any_of(b.accesses.begin(), b.accesses.end(), [&](const Access& y) {
+            return x.object == y.object && (x.write || y.write);
+        });
+    });
+}
+
+class Teller {
+  public:
+    Teller(const Subject& subject, const std::vector<Turn>& turns)
+        : names_(subject.actor_names()), turns_(turns) {}
+
+    // The overtaken step is the one that the actor in the way of the deviation came to do later.
+    // Of the steps that went before it, the first that it conflicts with tells the most.
+    std::string overtaking(std::size_t at) const {
+        const ActorId late = turns_[at].by_default;
+        std::size_t came = at;
+        while (came < turns_.size() && turns_[came].actor != late) ++came;
+        std::size_t overtaker = at;
+        if (came < turns_.size()) {
+            for (std::size_t i = at; i < came; ++i) {
+                if (!conflict(turns_[i], turns_[came])) continue;
+                overtaker = i;
+                break;
+            }
+        }
+        std::string out = fmt::format(
+            "{}'s {}, due at turn {}, was overtaken by {}'s {} at turn {}", names_[late],
+            in_quotes(turns_[at].waiting), at + 1, names_[turns_[overtaker].actor],
+            in_quotes(turns_[overtaker].step), overtaker + 1);
+        return out + (came < turns_.size() ? fmt::format(" and came at turn {}", came + 1)
+                                           : " and had not come when the run ended");
+    }
+
+    std::string ending(const Violation& violation) const {
+        std::string out = violation.invariant;
+        if (!violation.key.empty()) out += fmt::format(" ({})", violation.key);
+        out += " was broken: " + violation.what;
+        if (turns_.empty()) return out;
+        const Turn& turn = turns_.back();
+        return fmt::format("after {}'s {} at turn {}, {}", names_[turn.actor], in_quotes(turn.step),
+                           turns_.size(), out);
+    }
+
+  private:
+    const std::vector<std::string>& names_;
+    const std::vector<Turn>& turns_;
+};
+
+}  // namespace
+
+std::vector<std::string> story(const Subject& subject, const std::vector<Turn>& turns,
+                               const Violation& violation) {
+    const Teller teller(subject, turns);
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < turns.size(); ++i) {
+        if (turns[i].actor != turns[i].by_default) out.push_back(teller.overtaking(i));
+    }
+    out.push_back(teller.ending(violation));
+    return out;
+}
+
+}  // namespace vtlsim::runner::explore
