@@ -116,11 +116,11 @@ class Exhaustive {
         if (expansion.children.empty()) ++result_.schedules;  // all had too many preemptions
         for (Child& child : expansion.children) {
             result_.max_turns = std::max(result_.max_turns, child.cost.turns);
-            u32 index = visited_.find(child.state, child.actor);
+            u32 index = visited_.find(child.state, child.last);
             const bool is_new = index == Visit::kNone;
             if (is_new) {
                 Visit visit;
-                visit.last = child.actor;
+                visit.last = child.last;
                 index = visited_.add(child.state, visit);
                 if (child.over) result_.ends.push_back(child.state);
             }
@@ -134,6 +134,7 @@ class Exhaustive {
             }
             visit.cost = child.cost;
             visit.parent = parent;
+            visit.actor = child.actor;
             if (child.over) {
                 ++result_.schedules;
                 visit.closed = true;

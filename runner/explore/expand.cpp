@@ -25,7 +25,7 @@ Expansion Expander::expand(const Visit& visit, const Subject::Saved& saved) {
             continue;
         }
         if (!restored) subject_->restore(saved);
-        out.children.push_back(take(actor, cost));
+        out.children.push_back(take(actor, last_after(*subject_, visit.last, actor), cost));
         ++out.steps;
         restored = false;
         if (options_.reduction && can_go_on && actor == visit.last && choices.size() > 1) {
@@ -38,16 +38,17 @@ Expansion Expander::expand(const Visit& visit, const Subject::Saved& saved) {
     return out;
 }
 
-Child Expander::take(ActorId actor, const Cost& cost) {
+Child Expander::take(ActorId actor, int last, const Cost& cost) {
     Child child;
     child.actor = actor;
+    child.last = last;
     child.cost = cost;
     subject_->step(actor);
     child.violations = subject_->violations();
     child.state = subject_->fingerprint();
     after_ = subject_->enabled();
     child.over = after_.empty();
-    const u32 known = visited_.find(child.state, actor);
+    const u32 known = visited_.find(child.state, last);
     const bool news = known == Visit::kNone || cost < visited_[known].cost;
     if (!child.over && news) child.saved = subject_->save();
     return child;
@@ -56,7 +57,7 @@ Child Expander::take(ActorId actor, const Cost& cost) {
 // Whether the last actor's step, just taken, is a persistent set by itself (docs/explore.md). Its
 // state must be new to be gone on from later than this one: no cycle puts the others off for ever.
 bool Expander::follow_alone(const Child& child, const Subject::Saved& saved) {
-    const u32 known = visited_.find(child.state, child.actor);
+    const u32 known = visited_.find(child.state, child.last);
     if (known != Visit::kNone && visited_[known].closed) return false;
     for (ActorId other : enabled_) {
         if (other != child.actor && !std::binary_search(after_.begin(), after_.end(), other)) {

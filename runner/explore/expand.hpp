@@ -9,6 +9,7 @@ namespace vtlsim::runner::explore {
 
 struct Child {
     ActorId actor = 0;
+    int last = kNobody;
     Cost cost;
     Fingerprint state{};
     std::vector<Violation> violations;
@@ -34,7 +35,7 @@ class Expander {
     Subject& subject() { return *subject_; }
 
   private:
-    Child take(ActorId actor, const Cost& cost);
+    Child take(ActorId actor, int last, const Cost& cost);
     bool follow_alone(const Child& child, const Subject::Saved& saved);
 
     std::unique_ptr<Subject> subject_;

@@ -21,7 +21,7 @@ std::vector<Anchored> anchored(const Replay& replay, std::size_t actors) {
         const Turn& turn = replay.turns[i];
         if (turn.actor != turn.by_default) {
             out.push_back(
-                {turn.by_default, steps[turn.by_default], turn.actor, static_cast<u32>(i + 1)});
+                {turn.by_default, steps[turn.by_default], turn.actor, static_cast<u32>(i)});
         }
         ++steps[turn.actor];
     }

@@ -38,7 +38,7 @@ Replay replay(Subject& subject, const Chooser& chooser, u32 depth, bool names) {
     if (enabled.empty()) note();
     while (!enabled.empty() && out.cost.turns < depth) {
         const ActorId by_default = default_choice(subject, enabled, last);
-        const auto actor = chooser(enabled, by_default, out.cost.turns + 1);
+        const auto actor = chooser(enabled, by_default, out.cost.turns);
         if (!actor) return out;
         const Cost cost = cost_after(out.cost, subject, enabled, last, *actor);
         Turn turn;
@@ -54,7 +54,7 @@ Replay replay(Subject& subject, const Chooser& chooser, u32 depth, bool names) {
         if (names) turn.accesses = subject.accesses();
         out.turns.push_back(std::move(turn));
         note();
-        last = *actor;
+        last = last_after(subject, last, *actor);
         enabled = subject.enabled();
     }
     out.over = enabled.empty();
@@ -76,7 +76,7 @@ Replay replay(Subject& subject, const Schedule& schedule, u32 depth, bool names)
 
 Replay replay(Subject& subject, const std::vector<ActorId>& run, bool names) {
     return replay(
-        subject, [&](const std::vector<ActorId>&, ActorId, u32 turn) { return run[turn - 1]; },
+        subject, [&](const std::vector<ActorId>&, ActorId, u32 turn) { return run[turn]; },
         static_cast<u32>(run.size()), names);
 }
 
@@ -86,7 +86,7 @@ Schedule schedule_of(const Subject& subject, const std::vector<Turn>& turns) {
         const Turn& turn = turns[i];
         if (turn.actor == turn.by_default) continue;
         Deviation d;
-        d.turn = static_cast<u32>(i + 1);
+        d.turn = static_cast<u32>(i);
         d.run = subject.actor_names()[turn.actor];
         d.instead_of = subject.actor_names()[turn.by_default];
         d.step = turn.step;
@@ -137,7 +137,7 @@ std::string Follower::check(const Deviation& d, const std::vector<ActorId>& enab
 
 void Follower::finish(u32 turns) {
     if (misfit_ || next_ == schedule_->size()) return;
-    misfit_ = {next_, fmt::format("there is no turn {}: the run ends after {}",
+    misfit_ = {next_, fmt::format("there is no turn {}: the run is over after {}",
                                   (*schedule_)[next_].turn, turns)};
 }
 

@@ -21,7 +21,7 @@ struct Replay {
     std::vector<Turn> turns;
     struct Hit {
         Violation violation;
-        u32 turn;  // after which it showed, from 1; 0: at the start
+        u32 turns;  // after so many turns it showed
     };
     std::vector<Hit> violations;
     Cost cost;
@@ -37,7 +37,7 @@ struct Replay {
     const Violation* find(const Violation& violation) const;
 };
 
-// Who goes next; nothing: the run is not to go on. `turn` counts from 1.
+// Who goes next; nothing: the run is not to go on. `turn` counts from 0.
 using Chooser = std::function<std::optional<ActorId>(const std::vector<ActorId>& enabled,
                                                      ActorId by_default, u32 turn)>;
 

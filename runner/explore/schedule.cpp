@@ -29,7 +29,7 @@ Schedule read_schedule(const Node& node) {
         Deviation d;
         d.position = entry.position();
         const Node turn = fields.required("turn");
-        d.turn = turn.integer<u32>(1);
+        d.turn = turn.integer<u32>();
         d.run = fields.required("run").string();
         if (const auto actor = fields.optional("instead_of")) d.instead_of = actor->string();
         if (const auto step = fields.optional("step")) d.step = step->string();

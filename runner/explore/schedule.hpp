@@ -12,7 +12,7 @@
 namespace vtlsim::runner::explore {
 
 struct Deviation {
-    u32 turn = 1;     // from 1, ascending in a schedule
+    u32 turn = 0;     // counted from 0; ascending in a schedule
     std::string run;  // the actor that goes
     // What is expected, for a schedule to notice that it was made for something else; empty: not
     // checked.

@@ -36,9 +36,9 @@ class Teller {
         }
         std::string out = fmt::format(
             "{}'s {}, due at turn {}, was overtaken by {}'s {} at turn {}", names_[late],
-            in_quotes(turns_[at].waiting), at + 1, names_[turns_[overtaker].actor],
-            in_quotes(turns_[overtaker].step), overtaker + 1);
-        return out + (came < turns_.size() ? fmt::format(" and came at turn {}", came + 1)
+            in_quotes(turns_[at].waiting), at, names_[turns_[overtaker].actor],
+            in_quotes(turns_[overtaker].step), overtaker);
+        return out + (came < turns_.size() ? fmt::format(" and came at turn {}", came)
                                            : " and had not come when the run ended");
     }
 
@@ -49,7 +49,7 @@ class Teller {
         if (turns_.empty()) return out;
         const Turn& turn = turns_.back();
         return fmt::format("after {}'s {} at turn {}, {}", names_[turn.actor], in_quotes(turn.step),
-                           turns_.size(), out);
+                           turns_.size() - 1, out);
     }
 
   private:

@@ -24,7 +24,7 @@ Cost cost_after(Cost cost, const Subject& subject, const std::vector<ActorId>& e
     ++cost.turns;
     if (choice == default_choice(subject, enabled, last)) return cost;
     ++cost.deviations;
-    if (can_go_on(enabled, last)) ++cost.preemptions;
+    if (can_go_on(enabled, last) && !subject.passive(choice)) ++cost.preemptions;
     return cost;
 }
 

@@ -59,6 +59,9 @@ class Subject {
     // Whether the actor's step happens only if a schedule says so (an interrupt that might come, a
     // store buffer that might drain): never chosen by default while others are enabled.
     virtual bool optional(ActorId actor) const = 0;
+    // Whether the actor's steps are nobody's turn (an interrupt lands, a store drains): whoever
+    // went before still counts as the last one after it.
+    virtual bool passive(ActorId actor) const = 0;
     // The name of the actor's next step, for schedules and stories ("status RUN").
     virtual std::string step_name(ActorId actor) const = 0;
 
@@ -82,7 +85,12 @@ class Subject {
 // another thread; one subject is used by one thread at a time.
 using SubjectFactory = std::function<std::unique_ptr<Subject>()>;
 
-constexpr int kNobody = -1;  // who went last, before the first turn
+constexpr int kNobody = -1;  // who went last, as long as nobody has
+
+// Who counts as the last one after `actor` went.
+inline int last_after(const Subject& subject, int last, ActorId actor) {
+    return subject.passive(actor) ? last : actor;
+}
 
 // The actor that goes if no schedule says otherwise: the last one while it can (no preemption),
 // else the first enabled that is not optional, else the first. `enabled` is not empty.
@@ -90,7 +98,7 @@ ActorId default_choice(const Subject& subject, const std::vector<ActorId>& enabl
 
 // What makes one schedule smaller than another, the most important first.
 struct Cost {
-    u32 preemptions = 0;  // turns at which another actor went though the last one could go on
+    u32 preemptions = 0;  // turns taken from the last actor, which could have gone on, by another
     u32 deviations = 0;   // turns at which another actor than default_choice() went
     u32 turns = 0;
     auto operator<=>(const Cost&) const = default;

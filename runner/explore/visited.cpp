@@ -24,9 +24,7 @@ u32 Visited::add(const Fingerprint& state, const Visit& visit) {
 
 std::vector<ActorId> Visited::run_to(u32 index) const {
     std::vector<ActorId> run;
-    for (; visits_[index].last != kNobody; index = visits_[index].parent) {
-        run.push_back(static_cast<ActorId>(visits_[index].last));
-    }
+    for (; index != 0; index = visits_[index].parent) run.push_back(visits_[index].actor);
     std::reverse(run.begin(), run.end());
     return run;
 }

@@ -13,6 +13,7 @@ struct Visit {
     u32 parent = 0;    // of the run that has this cost; of the first: itself
     u32 next = kNone;  // another visit of the same state
     i32 last = kNobody;
+    ActorId actor = 0;    // of the turn that came from the parent
     bool closed = false;  // gone on from, or nothing to go on with: the cost is final
 
     static constexpr u32 kNone = 0xFFFF'FFFF;

@@ -94,7 +94,7 @@ class Walker {
             run.push_back(actor);
             note(out, run, cost);
             if (!options_.all && !out.found.empty()) break;
-            last = actor;
+            last = last_after(*subject_, last, actor);
             enabled = subject_->enabled();
         }
         out.turns = cost.turns;

@@ -38,30 +38,31 @@ std::string misfit(const std::string& json) {
 TEST_CASE("a schedule written by hand is replayed", "[explore][schedule]") {
     CHECK(run_schedule(torn(), "[]").violations.empty());
     const Replay run =
-        run_schedule(torn(), R"({"why": "between the stores", "schedule": [{"turn": 2, "run": "t1",
+        run_schedule(torn(), R"({"why": "between the stores", "schedule": [{"turn": 1, "run": "t1",
                     "instead_of": "t0", "step": "wait a"}]})");
     CHECK_FALSE(run.misfit);
     REQUIRE(run.violations.size() == 1);
     CHECK(run.violations[0].violation.key == "1.2");
-    CHECK(run.violations[0].turn == 4);
+    CHECK(run.violations[0].turns == 4);
     CHECK(run.cost == Cost{1, 1, 4});
-    CHECK(run_schedule(torn(), R"([{"turn":2,"run":"t1"}])").violations.size() == 1);
+    CHECK(run_schedule(torn(), R"([{"turn":1,"run":"t1"}])").violations.size() == 1);
 }
 
 TEST_CASE("a schedule that does not fit says why", "[explore][schedule]") {
     CHECK(
-        misfit(R"([{"turn":2,"run":"t7"}])") ==
-        R"(0: at turn 2 there is no actor "t7"; did you mean "t0"?; enabled are t0 ("local a"), t1 ("wait a"))");
-    CHECK(misfit(R"([{"turn":1,"run":"t1"}])") ==
-          R"(0: at turn 1 t1 has nothing to do; enabled are t0 ("store a"))");
+        misfit(R"([{"turn":1,"run":"t7"}])") ==
+        R"(0: at turn 1 there is no actor "t7"; did you mean "t0"?; enabled are t0 ("local a"), t1 ("wait a"))");
+    CHECK(misfit(R"([{"turn":0,"run":"t1"}])") ==
+          R"(0: at turn 0 t1 has nothing to do; enabled are t0 ("store a"))");
     CHECK(
-        misfit(R"([{"turn":2,"run":"t1","instead_of":"t1"}])") ==
-        R"(0: at turn 2 t0 would go by default, not "t1"; enabled are t0 ("local a"), t1 ("wait a"))");
+        misfit(R"([{"turn":1,"run":"t1","instead_of":"t1"}])") ==
+        R"(0: at turn 1 t0 would go by default, not "t1"; enabled are t0 ("local a"), t1 ("wait a"))");
     CHECK(
-        misfit(R"([{"turn":2,"run":"t1","step":"load b"}])") ==
-        R"(0: at turn 2 the next step of t1 is "wait a", not "load b"; enabled are t0 ("local a"), t1 ("wait a"))");
-    CHECK(misfit(R"([{"turn":99,"run":"t1"}])") == "0: there is no turn 99: the run ends after 6");
-    CHECK(misfit(R"([{"turn":2,"run":"t1"},{"turn":3,"run":"t0"},{"turn":4,"run":"t0"}])") == "");
+        misfit(R"([{"turn":1,"run":"t1","step":"load b"}])") ==
+        R"(0: at turn 1 the next step of t1 is "wait a", not "load b"; enabled are t0 ("local a"), t1 ("wait a"))");
+    CHECK(misfit(R"([{"turn":99,"run":"t1"}])") ==
+          "0: there is no turn 99: the run is over after 6");
+    CHECK(misfit(R"([{"turn":1,"run":"t1"},{"turn":2,"run":"t0"}])") == "");
 }
 
 TEST_CASE("bad schedule files are refused with their place", "[explore][schedule]") {
@@ -72,8 +73,8 @@ TEST_CASE("bad schedule files are refused with their place", "[explore][schedule
     };
     CHECK(errors(R"({"shedule":[]})") ==
           "s.json:1:2: /shedule: unknown key \"shedule\"; did you mean \"schedule\"?\n");
-    CHECK(errors(R"([{"turn":0,"run":"a"}])") ==
-          "s.json:1:10: /0/turn: expected an integer from 1 to 0xffffffff, got 0\n");
+    CHECK(errors(R"([{"turn":-1,"run":"a"}])") ==
+          "s.json:1:10: /0/turn: expected an integer from 0 to 0xffffffff, got -1\n");
     CHECK(errors(R"([{"turn":5,"run":"a"},
  {"turn":5,"run":"b"}])") == "s.json:2:10: /1/turn: turn 5 does not come after turn 5\n");
     CHECK(errors(R"([{"turn":1}])") == "s.json:1:2: /0: missing key \"run\"\n");
@@ -149,10 +150,10 @@ TEST_CASE("a violation in words and in numbers", "[explore][schedule]") {
     CHECK(text_report(e) == R"(violation  assert (1.2): reg
   reg = 0
   schedule: 1 preemption, 1 deviation, 5 turns
-    turn 3: t1 goes instead of t0, "wait a"
+    turn 2: t1 goes instead of t0, "wait a"
   in words:
-    t0's "store b", due at turn 3, was overtaken by t1's "wait a" at turn 3 and had not come when the run ended
-    after t1's "assert a" at turn 5, assert (1.2) was broken: reg
+    t0's "store b", due at turn 2, was overtaken by t1's "wait a" at turn 2 and had not come when the run ended
+    after t1's "assert a" at turn 4, assert (1.2) was broken: reg
 2 schedules, 11 states, 11 transitions; not complete: stopped at the first violation
 )");
     CHECK(exit_status(e) == 1);

@@ -55,6 +55,7 @@ class Toy : public Subject {
         return out;
     }
     bool optional(ActorId actor) const override { return actor >= threads(); }
+    bool passive(ActorId actor) const override { return actor >= threads(); }
     std::string step_name(ActorId actor) const override {
         if (actor >= threads()) return "drain";
         static constexpr const char* kNames[] = {"local", "load",   "store", "add",
