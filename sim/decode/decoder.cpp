@@ -124,6 +124,19 @@ bool needs_protection(std::span<const u8> bytes, CodeMode mode) {
             d.insn.mnemonic == ZYDIS_MNEMONIC_SYSEXIT);
 }
 
+// How many bytes tell that the instruction is none: so many must lie within the code segment's limit
+// for #UD to come before #GP.
+u16 bytes_that_tell(std::span<const u8> bytes, CodeMode mode) {
+    Decoded d;
+    u16 count = 1;
+    while (count < bytes.size() && count < kMaxInsnLength &&
+           ZydisDecoderDecodeFull(&decoder_of(mode), bytes.data(), count, &d.insn, d.operands) ==
+               ZYDIS_STATUS_NO_MORE_DATA) {
+        ++count;
+    }
+    return count;
+}
+
 struct DecodedOp {
     Op op;
     bool complete = true;  // false: the bytes end inside the instruction
@@ -146,11 +159,13 @@ DecodedOp decode(std::span<const u8> bytes, u16 offset, u64 position, CodeMode m
         const bool length =
             status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA;
         op.handler = length || needs_protection(bytes, mode) ? general_protection : undefined;
+        op.next = static_cast<u16>(offset + bytes_that_tell(bytes, mode));
         return out;
     }
     // Zydis knows the VEX forms that Knights Corner gave to TZCNT, LZCNT and POPCNT.
     if (d.insn.meta.isa_ext == ZYDIS_ISA_EXT_KNC) {
         op.handler = undefined;
+        op.next = static_cast<u16>(offset + d.insn.length);
         return out;
     }
     d.mend_base();

@@ -10,6 +10,10 @@ namespace {
 
 constexpr u64 kDr6SingleStep = 1u << 14;
 
+bool is_exit_or_gap(const Outcome& outcome) {
+    return std::holds_alternative<Exit>(outcome) || std::holds_alternative<NotModelled>(outcome);
+}
+
 }  // namespace
 
 Cpu::Cpu(Machine& machine) : x_(std::make_unique<Exec>()), crossing_(std::make_unique<Block>()) {
@@ -150,8 +154,16 @@ Outcome Cpu::loop(const RunLimits& limits) {
         x.machine->code().collect();
         // A debug trap of the previous instruction comes before interrupts (SDM 3A table 6-2).
         if (s[Reg::pending_debug] != 0) {
+            const u64 due = s[Reg::pending_debug];
+            const u64 dr6 = s[Reg::dr6];
             x.pending = debug_trap();
-            if (auto ended = take_fault()) return *ended;
+            if (auto ended = take_fault()) {
+                if (is_exit_or_gap(*ended)) {  // it is still due
+                    s[Reg::pending_debug] = due;
+                    s[Reg::dr6] = dr6;
+                }
+                return *ended;
+            }
             --left;
             asked = false;
             continue;

@@ -128,6 +128,19 @@ bool Exec::probe(u64 address, std::size_t size, Access access, bool stack) {
     });
 }
 
+bool Exec::prepare_store_slow(u64 address, std::size_t size, bool system) {
+    if (!system && !probe(address, size, Access::write, true)) return false;
+    return by_page(address, size, [&](u64 at, std::size_t, std::size_t n) {
+        u64 physical = 0;
+        if (!translate(at, n, Access::write, system, !system, physical)) return false;
+        if (machine->page_for_write(physical >> kPageShift) == nullptr) {
+            pending = OutOfMemory{};
+            return false;
+        }
+        return true;
+    });
+}
+
 bool Exec::load_slow(u64 address, void* out, std::size_t size, bool stack) {
     if (!probe(address, size, Access::read, stack)) return false;
     return by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {

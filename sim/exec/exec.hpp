@@ -125,6 +125,15 @@ struct Exec {
         return probe(address, sizeof(T), Access::write, stack) && load(address, out, stack);
     }
     bool probe(u64 address, std::size_t size, Access access, bool stack = false);
+    // Makes sure that a store which follows cannot fail; nothing visible changes but accessed and
+    // dirty bits.
+    bool prepare_store(u64 address, std::size_t size, bool system) {
+        const TlbEntry& e = tlb.slot(address);
+        const bool ready = !system && e.write_tag == ((address & ~kPageMask) | context) &&
+                           (address & kPageMask) <= kPageSize - size;
+        return ready || prepare_store_slow(address, size, system);
+    }
+    bool prepare_store_slow(u64 address, std::size_t size, bool system);
     bool load_slow(u64 address, void* out, std::size_t size, bool stack);
     bool store_slow(u64 address, const void* value, std::size_t size, bool stack);
 

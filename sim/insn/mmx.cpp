@@ -71,12 +71,15 @@ Flow masked_store(Exec& x, const Op& op) {
     if (!File::usable(x)) return Flow::stop;
     const auto bytes = lanes<u8>(File::get(x, op.dst));
     const auto mask = lanes<i8>(File::get(x, op.src));
-    File::read_done(x);
     for (std::size_t i = 0; i < mask.size(); ++i) {
         const u64 address = x.linear(op, i);
         const bool entered = i == 0 || address % kPageSize == 0;
-        if (entered && !x.probe(address, 1, Access::write, op.stack_segment)) return Flow::stop;
+        if (entered && !x.probe(address, 1, Access::write, op.stack_segment)) {
+            if (std::holds_alternative<Fault>(x.pending)) File::read_done(x);
+            return Flow::stop;
+        }
     }
+    File::read_done(x);
     for (std::size_t i = 0; i < mask.size(); ++i) {
         if (mask[i] < 0 && !x.store(x.linear(op, i), bytes[i], op.stack_segment)) {
             return Flow::stop;

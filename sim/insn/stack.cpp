@@ -145,22 +145,37 @@ bool translate_popf(const Decoded&, Op& op) {
     return op.handler != nullptr;
 }
 
-// imm: the frame's size; disp: the nesting level. Everything is checked before RSP and RBP move.
+// Goes through ENTER's accesses in their order; stores and leaves the new frame in `frame` only if
+// all are allowed. An outer frame pointer may be one that has just been pushed.
 template <class T>
-Flow enter(Exec& x, const Op& op) {
-    Stack stack(x);
-    if (!stack.push(x.reg<T>(kRbp), sizeof(T))) return Flow::stop;
-    const u64 frame = stack.top();
+bool push_frames(Exec& x, const Op& op, bool store, Stack& stack, u64& frame) {
+    const auto push = [&](u64 value) {
+        const bool pushed = stack.push(value, sizeof(T));
+        if (store) stack.store();
+        return pushed;
+    };
+    if (!push(x.reg<T>(kRbp))) return false;
+    frame = stack.top();
     const u64 level = op.disp % 32;
     for (u64 i = 1; i < level; ++i) {
         u64 outer = 0;
-        if (!stack.peek(x.s[Reg::rbp] - i * sizeof(T), outer, sizeof(T))) return Flow::stop;
-        if (!stack.push(outer, sizeof(T))) return Flow::stop;
+        if (!stack.peek(x.s[Reg::rbp] - i * sizeof(T), outer, sizeof(T)) || !push(outer)) {
+            return false;
+        }
     }
-    if (level != 0 && !stack.push(frame, sizeof(T))) return Flow::stop;
+    if (level != 0 && !push(frame)) return false;
     stack.move_to(stack.top() - op.imm);
-    // The new top must be writable (SDM 2A ENTER).
-    if (!stack.writable_top(sizeof(T))) return Flow::stop;
+    return stack.writable_top(sizeof(T));  // the new top, too (SDM 2A ENTER)
+}
+
+// imm: the frame's size; disp: the nesting level.
+template <class T>
+Flow enter(Exec& x, const Op& op) {
+    u64 frame = 0;
+    Stack trial(x);
+    if (!push_frames<T>(x, op, false, trial, frame)) return Flow::stop;
+    Stack stack(x);
+    push_frames<T>(x, op, true, stack, frame);
     stack.commit();
     x.set_reg<T>(kRbp, static_cast<T>(frame));
     return Flow::next;
