@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # suite.sh all|PRESET...: builds the given presets and runs every test on each: the unit tests, the
 # script tests, the scenarios; and compares the scenarios' results with those of the release build.
-# `all` is release, dev, clang and the checks that need no build.
+# `all` is release, dev, clang, a short run of the fuzz targets and the checks that need no build.
 # The last line is "N passed, N failed, N skipped"; exits non-zero if one failed or none passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,6 +30,16 @@ check_format() {
     else
         fail "formatting: try 'make format'"
     fi
+}
+
+check_fuzz_targets() {
+    local status=0
+    bounded tools/fuzz.sh || status=$?
+    case $status in
+        0) pass "fuzz targets" ;;
+        77) skip "fuzz targets: no clang++-14 with libFuzzer" ;;
+        *) fail "fuzz targets: exit status $status" ;;
+    esac
 }
 
 # The test program counts its own cases. Dying without a last line, or an exit status that does not
@@ -132,6 +142,9 @@ fi
 for preset in "${presets[@]}"; do
     test_preset "$preset"
 done
+if [[ $* == all ]]; then
+    check_fuzz_targets
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0 && passed > 0))
