@@ -431,4 +431,59 @@ std::string run_vector(const VectorCase& c) {
     return Checker(c, 0).run() + Checker(c, flag::kStatus).run();
 }
 
+namespace {
+
+ZydisMnemonic mnemonic_of(const VectorCase& c) {
+    const bool wide = is_32bit(c.mode);
+    ZydisDecoder decoder;
+    if (c.mode == CodeMode::long64) {
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    } else if (wide) {
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+    } else {
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+    }
+    ZydisDecodedInstruction insn;
+    ZydisDecoderContext context;
+    const bool good = ZYAN_SUCCESS(
+        ZydisDecoderDecodeInstruction(&decoder, &context, c.code.data(), c.code.size(), &insn));
+    return good ? insn.mnemonic : ZYDIS_MNEMONIC_INVALID;
+}
+
+bool raises_faults_only(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_INT:
+        case ZYDIS_MNEMONIC_INT1:
+        case ZYDIS_MNEMONIC_INT3:
+        case ZYDIS_MNEMONIC_RDPMC:  // there are no counters
+        case ZYDIS_MNEMONIC_UD0:
+        case ZYDIS_MNEMONIC_UD1:
+        case ZYDIS_MNEMONIC_UD2:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+const VectorResults& vector_results() {
+    static const VectorResults results = [] {
+        VectorResults out;
+        for (const VectorCase& c : all_vectors().cases) {
+            const std::string problems = run_vector(c);
+            if (!problems.empty()) {
+                out.problems.push_back(c.where() + '\n' + problems);
+                continue;
+            }
+            const ZydisMnemonic mnemonic = mnemonic_of(c);
+            if (c.outcome.front() != '#' || raises_faults_only(mnemonic)) {
+                out.executed[mnemonic].insert(c.mode);
+            }
+        }
+        return out;
+    }();
+    return results;
+}
+
 }  // namespace vtlsim::tests

@@ -22,9 +22,12 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <Zydis/Zydis.h>
 
 #include "sim/exec/cpu.hpp"
 
@@ -67,5 +70,14 @@ const VectorSet& all_vectors();
 sim::CpuState vector_start(const VectorCase& c, u64 status);
 // What is wrong with the case, one problem a line; empty if nothing is.
 std::string run_vector(const VectorCase& c);
+
+// What came of running all of them, once in the life of the test program.
+struct VectorResults {
+    std::vector<std::string> problems;
+    // In which modes the instructions of each mnemonic were executed to their end: they retired,
+    // left by an exit, halted, or raised the fault that is their purpose.
+    std::map<ZydisMnemonic, std::set<sim::CodeMode>> executed;
+};
+const VectorResults& vector_results();
 
 }  // namespace vtlsim::tests
