@@ -124,8 +124,8 @@ bool needs_protection(std::span<const u8> bytes, CodeMode mode) {
             d.insn.mnemonic == ZYDIS_MNEMONIC_SYSEXIT);
 }
 
-// How many bytes tell that the instruction is none: so many must lie within the code segment's limit
-// for #UD to come before #GP.
+// How many bytes tell that the instruction is none: so many must lie within the code segment's
+// limit for #UD to come before #GP.
 u16 bytes_that_tell(std::span<const u8> bytes, CodeMode mode) {
     Decoded d;
     u16 count = 1;
