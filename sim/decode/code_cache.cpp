@@ -1,23 +1,36 @@
 #include "sim/decode/code_cache.hpp"
 
+#include "sim/exec/chain.hpp"
+
 namespace vtlsim::sim {
 namespace {
 
-Flow leave_stale_block(Exec&, const Op&) { return Flow::stale; }
+Flow stale(Exec&, const Op&) { return Flow::stale; }
+Flow leave_stale_block(Exec& x, const Op& op) { return leave(x, op, Flow::stale); }
 
 }  // namespace
 
-const Block* CodeCache::find_slow(u64 physical, CodeMode mode) {
+void CodeCache::retire(std::unique_ptr<Block> block) {
+    for (Op& op : block->ops) {
+        op.handler = stale;
+        op.chain = leave_stale_block;
+    }
+    block->link = {};
+    retired_.push_back(std::move(block));
+}
+
+Block* CodeCache::find_slow(u64 physical, CodeMode mode) {
     const auto it = blocks_.find(key(physical, mode));
     if (it == blocks_.end()) return nullptr;
     fast_[slot_of(physical)] = {it->first, it->second.get()};
     return it->second.get();
 }
 
-const Block* CodeCache::insert(u64 physical, CodeMode mode, Block block) {
+Block* CodeCache::insert(u64 physical, CodeMode mode, Block block) {
     if (blocks_.size() >= kMaxBlocks) invalidate_all();
     const u64 k = key(physical, mode);
-    const Block* kept = (blocks_[k] = std::make_unique<Block>(std::move(block))).get();
+    block.offset = physical & kPageMask;
+    Block* kept = (blocks_[k] = std::make_unique<Block>(std::move(block))).get();
     pages_[physical >> kPageShift].push_back(k);
     fast_[slot_of(physical)] = {k, kept};
     return kept;
@@ -29,8 +42,7 @@ void CodeCache::invalidate_page(u64 page_number) {
     for (u64 k : page->second) {
         const auto it = blocks_.find(k);
         if (it == blocks_.end()) continue;
-        for (Op& op : it->second->ops) op.handler = leave_stale_block;
-        retired_.push_back(std::move(it->second));
+        retire(std::move(it->second));
         blocks_.erase(it);
         fast_[slot_of(k >> 3)] = {};
     }
@@ -38,10 +50,7 @@ void CodeCache::invalidate_page(u64 page_number) {
 }
 
 void CodeCache::invalidate_all() {
-    for (auto& [k, block] : blocks_) {
-        for (Op& op : block->ops) op.handler = leave_stale_block;
-        retired_.push_back(std::move(block));
-    }
+    for (auto& [k, block] : blocks_) retire(std::move(block));
     blocks_.clear();
     pages_.clear();
     fast_.fill(Slot{});

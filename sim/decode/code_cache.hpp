@@ -14,18 +14,23 @@ namespace vtlsim::sim {
 // or after kMaxOps.
 struct Block {
     static constexpr std::size_t kMaxOps = 32;
-    std::vector<Op> ops;
+    std::vector<Op> ops;  // one more than `count`: the last is where the chain goes on or ends
+    u64 count = 0;        // of instructions
+    u64 offset = 0;       // of the first byte in its page
+    // Where execution went on in the same page, which is dropped together with this one: of a
+    // branch not taken or a fall through, and of a branch taken.
+    std::array<Block*, 2> link{};
 };
 
 class CodeCache {
   public:
-    const Block* find(u64 physical, CodeMode mode) const {
+    Block* find(u64 physical, CodeMode mode) const {
         const Slot& slot = fast_[slot_of(physical)];
         return slot.key == key(physical, mode) ? slot.block : nullptr;
     }
     // A block found by the slow way, or null.
-    const Block* find_slow(u64 physical, CodeMode mode);
-    const Block* insert(u64 physical, CodeMode mode, Block block);
+    Block* find_slow(u64 physical, CodeMode mode);
+    Block* insert(u64 physical, CodeMode mode, Block block);
 
     bool has_code(u64 page_number) const { return pages_.count(page_number) != 0; }
     // The page's bytes are about to change. A block that is being executed stays allocated until
@@ -38,13 +43,14 @@ class CodeCache {
   private:
     struct Slot {
         u64 key = ~u64{0};
-        const Block* block = nullptr;
+        Block* block = nullptr;
     };
     static constexpr std::size_t kSlots = 1024;
     static constexpr std::size_t kMaxBlocks = 1 << 16;  // then everything is dropped
     static std::size_t slot_of(u64 physical) {
         return (physical ^ physical >> kPageShift) % kSlots;
     }
+    void retire(std::unique_ptr<Block> block);
     static u64 key(u64 physical, CodeMode mode) { return physical << 3 | static_cast<u64>(mode); }
 
     std::array<Slot, kSlots> fast_{};

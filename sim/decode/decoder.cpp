@@ -1,5 +1,6 @@
 #include "sim/decode/decoder.hpp"
 
+#include "sim/exec/chain.hpp"
 #include "sim/exec/segment.hpp"
 #include "sim/insn/decoded.hpp"
 #include "sim/insn/rows.hpp"
@@ -94,6 +95,8 @@ void add_segment_check(const Decoded& d, Op& op) {
         op.checked_write = (d[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
         op.inner = op.handler;
         op.handler = check_segment_first;
+        op.chain = chain_any;
+        op.with_jcc = nullptr;
         return;
     }
 }
@@ -183,8 +186,35 @@ DecodedOp decode(std::span<const u8> bytes, u16 offset, u64 position, CodeMode m
         out.last = true;
     } else if (mode != CodeMode::long64) {
         add_segment_check(d, op);
+        if (out.last) {  // back to the loop, which looks at the segment's limit
+            op.chain = chain_any;
+            op.is_jcc = false;
+        }
     }
     return out;
+}
+
+// A pair that is executed as one; the second one's handler stays, for runs that end in between.
+void join_last_two(Block& block) {
+    if (block.ops.size() < 2) return;
+    Op& first = block.ops.end()[-2];
+    const Op& second = block.ops.back();
+    if (first.with_jcc != nullptr && second.is_jcc) first.chain = first.with_jcc[second.src];
+}
+
+// To be called when all instructions are there.
+Block finished(Block block) {
+    block.count = block.ops.size();
+    if (block.count == 0) return block;
+    for (Op& op : block.ops) {
+        if (op.chain == nullptr) op.chain = chain_any;
+    }
+    join_last_two(block);
+    Op end;
+    end.offset = block.ops.back().next;
+    end.chain = fall_through;
+    block.ops.push_back(end);
+    return block;
 }
 
 }  // namespace
@@ -200,11 +230,13 @@ Block decode_block(std::span<const u8> bytes, CodeMode mode) {
         if (decoded.last) break;
         at += decoded.op.length;
     }
-    return block;
+    return finished(std::move(block));
 }
 
 Block decode_one(std::span<const u8, kMaxInsnLength> bytes, CodeMode mode) {
-    return Block{.ops = {decode(bytes, 0, 0, mode).op}};
+    Block block;
+    block.ops.push_back(decode(bytes, 0, 0, mode).op);
+    return finished(std::move(block));
 }
 
 }  // namespace vtlsim::sim

@@ -29,9 +29,10 @@ using Handler = Flow (*)(Exec&, const Op&);
 // no test for what is absent. 8-bit registers are byte offsets into the scalar array, which makes
 // AH..BH ordinary.
 struct Op {
-    Handler handler = nullptr;
-    u64 imm = 0;   // sign-extended; relative branches: the displacement
-    u64 disp = 0;  // RIP-relative: already relative to the start of the block
+    Handler handler = nullptr;  // executes this instruction alone
+    Handler chain = nullptr;    // this one and all that follows, as far as exec/chain.hpp lets it
+    u64 imm = 0;                // sign-extended; relative branches: the displacement
+    u64 disp = 0;               // RIP-relative: already relative to the start of the block
     u64 address_mask = ~u64{0};
     u8 base = kNoReg;
     u8 index = kNoReg;
@@ -46,6 +47,7 @@ struct Op {
     bool stack_segment = false;  // non-canonical addresses fault with #SS instead of #GP
     bool rep = false;            // F3
     bool repne = false;          // F2
+    bool is_jcc = false;         // `src` is then the condition code
     u8 address_size = 8;         // bytes
     Seg segment = Seg::ds;       // of the memory operand
     u16 mnemonic = 0;            // ZydisMnemonic, for messages
@@ -53,9 +55,10 @@ struct Op {
     u16 checked_size = 0;  // bytes
     bool checked_write = false;
     Handler inner = nullptr;
+    // What `chain` is when a Jcc follows, by condition code; null for most.
+    const Handler* with_jcc = nullptr;
 };
 
-// 64 bytes hold all that is touched per instruction.
-static_assert(sizeof(Op) <= 64);
+static_assert(sizeof(Op) <= 80);
 
 }  // namespace vtlsim::sim

@@ -4,11 +4,14 @@
 
 #include "sim/decode/code_cache.hpp"
 #include "sim/decode/decoder.hpp"
+#include "sim/exec/chain.hpp"
 
 namespace vtlsim::sim {
 namespace {
 
 constexpr u64 kDr6SingleStep = 1u << 14;
+// Instructions of one chain at most: what bounds the stack where compilers do not make jumps.
+constexpr u64 kChainSteps = 1024;
 
 bool is_exit_or_gap(const Outcome& outcome) {
     return std::holds_alternative<Exit>(outcome) || std::holds_alternative<NotModelled>(outcome);
@@ -83,7 +86,7 @@ std::optional<Outcome> Cpu::deliver_interrupt(u8 vector) {
 std::optional<Outcome> Cpu::inject_fault(const Fault& fault) { return deliver(fault, false); }
 
 // The block at RIP, decoded if need be; null: `pending` holds the fault of the fetch.
-const Block* Cpu::fetch() {
+Block* Cpu::fetch() {
     Exec& x = *x_;
     if ((x.s[Reg::rflags] & flag::vm) != 0) {
         x.not_modelled("virtual-8086 mode");
@@ -97,8 +100,9 @@ const Block* Cpu::fetch() {
         }
         linear = (x.s[Reg::cs_base] + linear) & 0xFFFFFFFF;
     }
+    if (Block* block = x.cached_block(linear)) return block;
     const u64 page_address = linear & ~kPageMask;
-    TlbEntry& entry = x.tlb.slot(linear);
+    const TlbEntry& entry = x.tlb.slot(linear);
     u64 physical = 0;
     if (entry.execute_tag == (page_address | x.context)) {
         physical = entry.page_number << kPageShift | (linear & kPageMask);
@@ -107,8 +111,7 @@ const Block* Cpu::fetch() {
         x.cache_execute(linear, physical);
     }
     CodeCache& code = x.machine->code();
-    if (const Block* block = code.find(physical, x.code_mode)) return block;
-    if (const Block* block = code.find_slow(physical, x.code_mode)) return block;
+    if (Block* block = code.find_slow(physical, x.code_mode)) return block;
 
     const u64 in_page = physical & kPageMask;
     const u8* page = x.machine->memory().page_for_read(physical >> kPageShift);
@@ -135,11 +138,30 @@ const Block* Cpu::fetch() {
 u64 Cpu::within_limit(const Block& block) {
     const CpuState& s = x_->s;
     const auto fits = [&](const Op& op) { return s[Reg::rip] + op.next - 1 <= s[Reg::cs_limit]; };
-    if (x_->long_code || fits(block.ops.back())) return block.ops.size();
+    if (x_->long_code || fits(block.ops[block.count - 1])) return block.count;
     u64 count = 0;
     while (fits(block.ops[count])) ++count;
     if (count == 0) x_->fault(Vector::gp, 0);
     return count;
+}
+
+// Executes the block and what follows it, up to `left` instructions, which the block does not
+// exceed. RIP is where the run went, or on the instruction that did not retire.
+Flow Cpu::run_chain(Block& block, u64 left, u64& retired) {
+    Exec& x = *x_;
+    x.full_budget = std::min(left, kChainSteps);
+    x.budget = x.full_budget - block.count;
+    x.block = &block;
+    const Op& first = block.ops.front();
+    const Flow flow = first.chain(x, first);
+    // Of the block where it ended, all had been taken from the budget.
+    const bool ended_here = flow == Flow::branch || flow == Flow::done;
+    const auto at = static_cast<u64>(x.left_at - x.block->ops.data());
+    const u64 executed = std::min(x.block->count, at + (ended_here ? 1 : 0));
+    retired = x.full_budget - x.budget - (x.block->count - executed);
+    if (!ended_here) x.s[Reg::rip] += x.left_at->offset;
+    x.block = nullptr;
+    return flow;
 }
 
 template <bool Observed>
@@ -177,11 +199,19 @@ Outcome Cpu::loop(const RunLimits& limits) {
         }
         const u64 block_rip = s[Reg::rip];
         Flow flow = Flow::stop;
-        const Block* block = fetch();
+        Block* block = fetch();
         const u64 within = block != nullptr ? within_limit(*block) : 0;
-        if (within != 0) {
+        const bool alone = shadowed || stepping || resume_flag != 0;
+        if (!Observed && !alone && within != 0 && within == block->count && within <= left) {
+            u64 retired = 0;
+            flow = run_chain(*block, left, retired);
+            steps_ += retired;
+            left -= retired;
+            x.shadow_set = false;
+            if (flow == Flow::done) return x.pending;
+        } else if (within != 0) {
             u64 count = std::min<u64>(left, within);
-            if (shadowed || stepping || resume_flag != 0) count = 1;
+            if (alone) count = 1;
             if constexpr (!Observed) s[Reg::rflags] &= ~resume_flag;
             const Op* op = block->ops.data();
             const Op* const end = op + count;

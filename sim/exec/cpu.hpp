@@ -83,8 +83,9 @@ class Cpu {
     friend class Machine;
     template <bool Observed>
     Outcome loop(const RunLimits& limits);
-    const Block* fetch();
+    Block* fetch();
     u64 within_limit(const Block& block);
+    Flow run_chain(Block& block, u64 left, u64& retired);
     Fault debug_trap();
     std::optional<Outcome> take_fault();
     // Through the IDT (SDM 3A 6.14), with double and triple faults. Nothing: delivered.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/decode/code_cache.hpp"
 #include "sim/exec/cpu.hpp"
 
 namespace vtlsim::sim {
@@ -26,6 +27,16 @@ bool by_page(u64 address, std::size_t size, Part part) {
 
 }  // namespace
 
+Flow Exec::fault(Vector vector) {
+    pending = Fault{.vector = vector};
+    return Flow::stop;
+}
+
+Flow Exec::fault(Vector vector, u32 error_code) {
+    pending = Fault{.vector = vector, .has_error_code = true, .error_code = error_code};
+    return Flow::stop;
+}
+
 Flow Exec::exit(Exit e, const Op& op) {
     e.length = op.length;
     // The bytes are those that were decoded, so they are still mapped; a crossing instruction's
@@ -47,8 +58,13 @@ Flow Exec::not_modelled(std::string_view what) {
     return Flow::stop;
 }
 
+u64 Exec::steps() const {
+    const u64 in_chain = block != nullptr ? full_budget - budget - block->count : 0;
+    return cpu->steps() + in_chain;
+}
+
 void Exec::advance_tsc(u64 position) {
-    const u64 now = cpu->steps() + position;
+    const u64 now = steps() + position;
     s[Reg::tsc] += now - tsc_at;
     tsc_at = now;
 }
@@ -108,6 +124,15 @@ void Exec::fill_tlb(u64 address, Access access, u64 physical) {
 void Exec::cache_execute(u64 address, u64 physical) {
     TlbEntry* e = tlb_entry(address, physical);
     if (e != nullptr) e->execute_tag = (address & ~kPageMask) | context;
+}
+
+Block* Exec::cached_block(u64 address) {
+    const TlbEntry& entry = tlb.slot(address);
+    if (entry.execute_tag != ((address & ~kPageMask) | context)) return nullptr;
+    const u64 physical = entry.page_number << kPageShift | (address & kPageMask);
+    CodeCache& code = machine->code();
+    if (Block* found = code.find(physical, code_mode)) return found;
+    return code.find_slow(physical, code_mode);
 }
 
 bool Exec::probe(u64 address, std::size_t size, Access access, bool stack) {

@@ -52,6 +52,13 @@ struct Exec {
     u64 tsc_at = 0;  // the step count at which s[tsc] was right
     Outcome pending;
     Observer* observer = nullptr;
+    // Of the chain that runs (exec/chain.hpp): what it may execute at most, what of that is left
+    // after the current block, that block (null: no chain runs), and where the chain was left.
+    u64 full_budget = 0;
+    u64 budget = 0;
+    Block* block = nullptr;
+    const Op* left_at = nullptr;
+    alignas(16) std::array<u8, 64> bounce{};  // values on their way to and from the slow accesses
     Tlb tlb;
 
     // --- registers -----------------------------------------------------------------------------
@@ -86,14 +93,8 @@ struct Exec {
     }
 
     // --- outcomes ------------------------------------------------------------------------------
-    Flow fault(Vector vector) {
-        pending = Fault{.vector = vector};
-        return Flow::stop;
-    }
-    Flow fault(Vector vector, u32 error_code) {
-        pending = Fault{.vector = vector, .has_error_code = true, .error_code = error_code};
-        return Flow::stop;
-    }
+    Flow fault(Vector vector);
+    Flow fault(Vector vector, u32 error_code);
     Flow exit(Exit e, const Op& op);  // fills in the instruction's bytes
     Flow not_modelled(std::string_view what);
 
@@ -107,7 +108,11 @@ struct Exec {
             std::memcpy(&out, e.host + in_page, sizeof(T));
             return true;
         }
-        return load_slow(address, &out, sizeof(T), stack);
+        if constexpr (sizeof(T) > sizeof(bounce)) return load_slow(address, &out, sizeof(T), stack);
+        // No address of a local variable may escape, or handlers could not end in a jump.
+        if (!load_slow(address, bounce.data(), sizeof(T), stack)) return false;
+        std::memcpy(&out, bounce.data(), sizeof(T));
+        return true;
     }
     template <class T>
     bool store(u64 address, const T& value, bool stack = false) {
@@ -117,7 +122,11 @@ struct Exec {
             std::memcpy(e.host + in_page, &value, sizeof(T));
             return true;
         }
-        return store_slow(address, &value, sizeof(T), stack);
+        if constexpr (sizeof(T) > sizeof(bounce)) {
+            return store_slow(address, &value, sizeof(T), stack);
+        }
+        std::memcpy(bounce.data(), &value, sizeof(T));
+        return store_slow(address, bounce.data(), sizeof(T), stack);
     }
     // A load that faults as the store that follows it would (read-modify-write).
     template <class T>
@@ -168,6 +177,8 @@ struct Exec {
     bool system_load(u64 address, void* out, std::size_t size);
     bool system_store(u64 address, const void* value, std::size_t size);
 
+    // Steps before the block that executes.
+    u64 steps() const;
     // Makes s[tsc] right for the instruction at hand; `position`: of its Op in the block.
     void advance_tsc(u64 position);
 
@@ -175,6 +186,8 @@ struct Exec {
     void update_context();
     void flush_tlb() { tlb.flush(); }
     void cache_execute(u64 address, u64 physical);  // remembers a fetch's translation
+    // The block at a linear address, if both its translation and its code are cached.
+    Block* cached_block(u64 address);
 
     // --- control -------------------------------------------------------------------------------
     u64 cpl() const { return sim::cpl(s); }

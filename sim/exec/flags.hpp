@@ -58,6 +58,13 @@ struct LazyFlags {
         set_logic<T>(value);
         aux = (c ? 1u << 31 : 0) | (c != o ? 1u << 30 : 0) | (a ? 1u << 3 : 0);
     }
+    // INC and DEC: all but CF, which stays. `carries` as above.
+    template <class T>
+    void set_but_cf(T value, T carries) {
+        const u32 c = aux & 1u << 31;
+        set<T>(value, carries);
+        aux = c | ((aux ^ aux >> 1 ^ c >> 1) & 1u << 30) | (aux & 8);
+    }
     void set_cf(bool c) {
         const bool o = of();
         aux = (aux & 0x3FFFFFFF) | (c ? 1u << 31 : 0) | (c != o ? 1u << 30 : 0);

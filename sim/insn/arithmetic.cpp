@@ -63,9 +63,8 @@ struct Cmp : Sub {
 struct Inc {
     template <class T>
     static T apply(Exec& x, T a) {
-        const bool c = x.flags.cf();
-        const T r = Add::apply<T>(x, a, 1);
-        x.flags.set_cf(c);
+        const T r = static_cast<T>(a + 1);
+        x.flags.set_but_cf<T>(r, add_carries<T>(a, 1, r));
         return r;
     }
 };
@@ -73,9 +72,8 @@ struct Inc {
 struct Dec {
     template <class T>
     static T apply(Exec& x, T a) {
-        const bool c = x.flags.cf();
-        const T r = Sub::apply<T>(x, a, 1);
-        x.flags.set_cf(c);
+        const T r = static_cast<T>(a - 1);
+        x.flags.set_but_cf<T>(r, sub_borrows<T>(a, 1, r));
         return r;
     }
 };

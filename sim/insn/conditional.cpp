@@ -17,12 +17,10 @@ template <unsigned Code>
 bool translate_set(const Decoded& d, Op& op) {
     if (d.is_mem(0)) {
         set_memory(d[0], op);
-        op.handler = set<Code, true>;
-    } else {
-        op.dst = gpr_slot(d[0].reg.value);
-        op.handler = set<Code, false>;
+        return set_handlers(op, threaded<set<Code, true>>());
     }
-    return true;
+    op.dst = gpr_slot(d[0].reg.value);
+    return set_handlers(op, threaded<set<Code, false>>());
 }
 
 // The source is read, and may fault, whatever the condition; the 32-bit form clears the upper half
@@ -43,10 +41,10 @@ template <unsigned Code>
 bool translate_cmov(const Decoded& d, Op& op) {
     Form form{};
     if (!set_two_operands(d, op, form)) return false;
-    op.handler = by_size(op.size, [&]<class T>() -> Handler {
-        return form == Form::rm ? cmov<Code, T, true> : cmov<Code, T, false>;
+    return set_by_size(op, op.size, [&]<class T>() -> Handlers {
+        return form == Form::rm ? threaded<cmov<Code, T, true>>()
+                                : threaded<cmov<Code, T, false>>();
     });
-    return op.handler != nullptr;
 }
 
 constexpr InsnRow kRows[] = {

@@ -27,6 +27,23 @@ Flow go(Exec& x, const Op& op, u64 target) {
     return Flow::branch;
 }
 
+// Outside of 64-bit mode.
+[[gnu::noinline]] bool push_return(Exec& x, const Op& op) {
+    Stack stack(x);
+    if (!stack.push(x.next_rip(op), op.size)) return false;
+    stack.commit();
+    return true;
+}
+[[gnu::noinline]] Flow ret_checked(Exec& x, const Op& op) {
+    u64 target = 0;
+    Stack stack(x);
+    if (!stack.pop(target, op.size) || !fits(x, op, target)) return Flow::stop;
+    stack.skip(op.imm);
+    stack.commit();
+    x.s[Reg::rip] = target;
+    return Flow::branch;
+}
+
 enum class Target : u8 { relative, reg, memory };
 
 template <Target T>
@@ -36,6 +53,19 @@ bool target_of(Exec& x, const Op& op, u64& target) {
     if constexpr (T == Target::memory) {
         return x.load_slow(x.linear(op), &target, op.size, op.stack_segment);
     }
+    return true;
+}
+
+bool push_return64(Exec& x, const Op& op) {
+    const u64 rsp = x.s[Reg::rsp] - 8;
+    if (!x.store(rsp, x.next_rip(op), true)) return false;
+    x.s[Reg::rsp] = rsp;
+    return true;
+}
+bool pop_return64(Exec& x, const Op& op, u64& target) {
+    const u64 rsp = x.s[Reg::rsp];
+    if (!x.load(rsp, target, true) || !fits(x, op, target)) return false;
+    x.s[Reg::rsp] = rsp + 8 + op.imm;
     return true;
 }
 
@@ -50,33 +80,40 @@ template <Target T>
 Flow call(Exec& x, const Op& op) {
     u64 target = 0;
     if (!target_of<T>(x, op, target) || !fits(x, op, target)) return Flow::stop;
-    if (x.long_code) {
-        const u64 rsp = x.s[Reg::rsp] - 8;
-        if (!x.store(rsp, x.next_rip(op), true)) return Flow::stop;
-        x.s[Reg::rsp] = rsp;
-    } else {
-        Stack stack(x);
-        if (!stack.push(x.next_rip(op), op.size)) return Flow::stop;
-        stack.commit();
-    }
+    if (!(x.long_code ? push_return64(x, op) : push_return(x, op))) return Flow::stop;
     x.s[Reg::rip] = target;
     return Flow::branch;
 }
 
 Flow ret(Exec& x, const Op& op) {
+    if (!x.long_code) return ret_checked(x, op);
     u64 target = 0;
-    if (x.long_code) {
-        const u64 rsp = x.s[Reg::rsp];
-        if (!x.load(rsp, target, true) || !fits(x, op, target)) return Flow::stop;
-        x.s[Reg::rsp] = rsp + 8 + op.imm;
-    } else {
-        Stack stack(x);
-        if (!stack.pop(target, op.size) || !fits(x, op, target)) return Flow::stop;
-        stack.skip(op.imm);
-        stack.commit();
-    }
+    if (!pop_return64(x, op, target)) return Flow::stop;
     x.s[Reg::rip] = target;
     return Flow::branch;
+}
+
+// --- the same in a chain of 64-bit code ----------------------------------------------------------
+Flow chain_jmp(Exec& x, const Op& op) { return go_near(x, op, x.next_rip(op) + op.imm, 1); }
+
+Flow chain_jmp_reg(Exec& x, const Op& op) {
+    const u64 target = x.reg<u64>(op.dst);
+    if (!Exec::canonical(target)) return leave(x, op, x.fault(Vector::gp, 0));
+    return go_anywhere(x, op, target);
+}
+
+// The link is read after the store, which may have dropped this block.
+Flow chain_call(Exec& x, const Op& op) {
+    const u64 target = x.next_rip(op) + op.imm;
+    if (!Exec::canonical(target)) return leave(x, op, x.fault(Vector::gp, 0));
+    if (!push_return64(x, op)) return leave(x, op, Flow::stop);
+    return go_near(x, op, target, 1);
+}
+
+Flow chain_ret(Exec& x, const Op& op) {
+    u64 target = 0;
+    if (!pop_return64(x, op, target)) return leave(x, op, Flow::stop);
+    return go_anywhere(x, op, target);
 }
 
 // Only a branch that is taken is cut to the operand size (SDM 2A Jcc).
@@ -129,31 +166,31 @@ bool is_far(const Decoded& d) { return d.insn.meta.branch_type == ZYDIS_BRANCH_T
 bool translate_jmp(const Decoded& d, Op& op) {
     if (is_far(d)) return translate_far_jmp(d, op);
     if (!fill_target(d, op)) return false;
-    op.handler = d.is_imm(0)   ? jmp<Target::relative>
-                 : d.is_mem(0) ? jmp<Target::memory>
-                               : jmp<Target::reg>;
+    if (d.is_imm(0)) return set_handlers(op, {jmp<Target::relative>, chain_jmp});
+    if (d.is_reg(0)) return set_handlers(op, {jmp<Target::reg>, chain_jmp_reg});
+    op.handler = jmp<Target::memory>;
     return true;
 }
 
 bool translate_call(const Decoded& d, Op& op) {
     if (is_far(d)) return translate_far_call(d, op);
     if (!fill_target(d, op)) return false;
-    op.handler = d.is_imm(0)   ? call<Target::relative>
-                 : d.is_mem(0) ? call<Target::memory>
-                               : call<Target::reg>;
+    if (d.is_imm(0)) return set_handlers(op, {call<Target::relative>, chain_call});
+    op.handler = d.is_mem(0) ? call<Target::memory> : call<Target::reg>;
     return true;
 }
 
 bool translate_ret(const Decoded& d, Op& op) {
     if (is_far(d)) return translate_far_ret(d, op);
     if (d.visible() != 0) op.imm = d[0].imm.value.u;
-    op.handler = ret;
-    return true;
+    return set_handlers(op, {ret, chain_ret});
 }
 
 template <unsigned Code>
 bool translate_jcc(const Decoded& d, Op& op) {
-    op.handler = jcc<Code>;
+    set_handlers(op, {jcc<Code>, go_near_if<Code>});
+    op.is_jcc = true;
+    op.src = Code;
     return fill_target(d, op);
 }
 

@@ -30,22 +30,21 @@ bool translate_mov(const Decoded& d, Op& op) {
     if (is_system_move(d)) return translate_system_move(d, op);
     Form form{};
     if (!set_two_operands(d, op, form)) return false;
-    op.handler = by_size(op.size, [&]<class T>() -> Handler {
+    return set_by_size(op, op.size, [&]<class T>() -> Handlers {
         switch (form) {
             case Form::rr:
-                return mov<T, Form::rr>;
+                return threaded<mov<T, Form::rr>>();
             case Form::rm:
-                return mov<T, Form::rm>;
+                return threaded<mov<T, Form::rm>>();
             case Form::mr:
-                return mov<T, Form::mr>;
+                return threaded<mov<T, Form::mr>>();
             case Form::ri:
-                return mov<T, Form::ri>;
+                return threaded<mov<T, Form::ri>>();
             case Form::mi:
-                return mov<T, Form::mi>;
+                return threaded<mov<T, Form::mi>>();
         }
-        return nullptr;
+        return {};
     });
-    return op.handler != nullptr;
 }
 
 // To is the destination type, From the (signed for MOVSX) source type.
@@ -62,25 +61,22 @@ Flow extend(Exec& x, const Op& op) {
     return Flow::next;
 }
 
+template <class To, class From>
+constexpr Handlers extend_handlers(bool memory) {
+    return memory ? threaded<extend<To, From, true>>() : threaded<extend<To, From, false>>();
+}
+
 template <bool Signed>
 bool translate_extend(const Decoded& d, Op& op) {
     Form form{};
     if (!set_two_operands(d, op, form)) return false;
     const unsigned from = d[1].size / 8;
     const bool memory = form == Form::rm;
-    op.handler = by_size(op.size, [&]<class To>() -> Handler {
-        if (from == 1) {
-            using From = std::conditional_t<Signed, i8, u8>;
-            return memory ? extend<To, From, true> : extend<To, From, false>;
-        }
-        if (from == 2) {
-            using From = std::conditional_t<Signed, i16, u16>;
-            return memory ? extend<To, From, true> : extend<To, From, false>;
-        }
-        using From = std::conditional_t<Signed, i32, u32>;
-        return memory ? extend<To, From, true> : extend<To, From, false>;
+    return set_by_size(op, op.size, [&]<class To>() -> Handlers {
+        if (from == 1) return extend_handlers<To, std::conditional_t<Signed, i8, u8>>(memory);
+        if (from == 2) return extend_handlers<To, std::conditional_t<Signed, i16, u16>>(memory);
+        return extend_handlers<To, std::conditional_t<Signed, i32, u32>>(memory);
     });
-    return op.handler != nullptr;
 }
 
 // The address itself, without the segment's base.
@@ -95,8 +91,7 @@ bool translate_lea(const Decoded& d, Op& op) {
     op.dst = gpr_slot(d[0].reg.value);
     set_memory(d[1], op);
     op.segment_base = kNoReg;
-    op.handler = by_size(op.size, []<class T>() -> Handler { return lea<T>; });
-    return true;
+    return set_by_size(op, op.size, []<class T>() -> Handlers { return threaded<lea<T>>(); });
 }
 
 template <class T, bool Memory>
@@ -123,10 +118,9 @@ bool translate_xchg(const Decoded& d, Op& op) {
         op.src = op.dst;
         form = Form::mr;
     }
-    op.handler = by_size(op.size, [&]<class T>() -> Handler {
-        return form == Form::mr ? xchg<T, true> : xchg<T, false>;
+    return set_by_size(op, op.size, [&]<class T>() -> Handlers {
+        return form == Form::mr ? threaded<xchg<T, true>>() : threaded<xchg<T, false>>();
     });
-    return op.handler != nullptr;
 }
 
 template <class T>

@@ -152,11 +152,11 @@ bool translate_imul(const Decoded& d, Op& op) {
         op.src = gpr_slot(d[1].reg.value);
     }
     if (immediate) op.imm = static_cast<u64>(d[2].imm.value.s);
-    op.handler = by_size(d[0].size / 8u, [&]<class T>() -> Handler {
-        if (memory) return immediate ? imul<T, true, true> : imul<T, true, false>;
-        return immediate ? imul<T, false, true> : imul<T, false, false>;
+    return set_by_size(op, d[0].size / 8u, [&]<class T>() -> Handlers {
+        if (memory)
+            return immediate ? threaded<imul<T, true, true>>() : threaded<imul<T, true, false>>();
+        return immediate ? threaded<imul<T, false, true>>() : threaded<imul<T, false, false>>();
     });
-    return op.handler != nullptr;
 }
 
 // The lower half of the accumulator fills all of it.

@@ -1,7 +1,7 @@
 // From decoded operands to Op fields, and the operand forms that most families share.
 #pragma once
 
-#include "sim/exec/exec.hpp"
+#include "sim/exec/chain.hpp"
 #include "sim/insn/decoded.hpp"
 
 namespace vtlsim::sim {
@@ -84,7 +84,7 @@ inline bool set_two_operands(const Decoded& d, Op& op, Form& form) {
 
 // Calls make.operator()<T>() with the unsigned type of that many bytes; null for other sizes.
 template <class Make>
-Handler by_size(unsigned size, Make make) {
+auto by_size(unsigned size, Make make) -> decltype(make.template operator()<u8>()) {
     switch (size) {
         case 1:
             return make.template operator()<u8>();
@@ -95,8 +95,14 @@ Handler by_size(unsigned size, Make make) {
         case 8:
             return make.template operator()<u64>();
         default:
-            return nullptr;
+            return {};
     }
+}
+
+// The same with Handlers, into `op`. False: no such size.
+template <class Make>
+bool set_by_size(Op& op, unsigned size, Make make) {
+    return set_handlers(op, by_size(size, make));
 }
 
 // --- two operands: dst = dst OP src
@@ -126,26 +132,37 @@ Flow binary(Exec& x, const Op& op) {
     return Flow::next;
 }
 
+// Joined with a Jcc: what stores nothing, and where it is common.
+template <class Operation, class T, Form F>
+constexpr Handlers binary_handlers() {
+    constexpr bool kStores = Operation::kWrites && (F == Form::mr || F == Form::mi);
+    constexpr bool kCommon = !Operation::kWrites || (F != Form::rm && sizeof(T) > 2);
+    if constexpr (!kStores && kCommon && sizeof(T) != 2) {
+        return threaded_with_jcc<binary<Operation, T, F>>();
+    } else {
+        return threaded<binary<Operation, T, F>>();
+    }
+}
+
 template <class Operation>
 bool translate_binary(const Decoded& d, Op& op) {
     Form form{};
     if (!set_two_operands(d, op, form)) return false;
-    op.handler = by_size(op.size, [&]<class T>() -> Handler {
+    return set_by_size(op, op.size, [&]<class T>() -> Handlers {
         switch (form) {
             case Form::rr:
-                return binary<Operation, T, Form::rr>;
+                return binary_handlers<Operation, T, Form::rr>();
             case Form::rm:
-                return binary<Operation, T, Form::rm>;
+                return binary_handlers<Operation, T, Form::rm>();
             case Form::mr:
-                return binary<Operation, T, Form::mr>;
+                return binary_handlers<Operation, T, Form::mr>();
             case Form::ri:
-                return binary<Operation, T, Form::ri>;
+                return binary_handlers<Operation, T, Form::ri>();
             case Form::mi:
-                return binary<Operation, T, Form::mi>;
+                return binary_handlers<Operation, T, Form::mi>();
         }
-        return nullptr;
+        return {};
     });
-    return op.handler != nullptr;
 }
 
 // --- one operand: dst = OP dst
@@ -170,14 +187,18 @@ bool translate_unary(const Decoded& d, Op& op) {
     op.size = static_cast<u8>(d[0].size / 8);
     if (d.is_mem(0)) {
         set_memory(d[0], op);
-        op.handler =
-            by_size(op.size, []<class T>() -> Handler { return unary<Operation, T, true>; });
-    } else {
-        op.dst = gpr_slot(d[0].reg.value);
-        op.handler =
-            by_size(op.size, []<class T>() -> Handler { return unary<Operation, T, false>; });
+        return set_by_size(op, op.size, []<class T>() -> Handlers {
+            return threaded<unary<Operation, T, true>>();
+        });
     }
-    return op.handler != nullptr;
+    op.dst = gpr_slot(d[0].reg.value);
+    return set_by_size(op, op.size, []<class T>() -> Handlers {
+        if constexpr (sizeof(T) < 4) {
+            return threaded<unary<Operation, T, false>>();
+        } else {
+            return threaded_with_jcc<unary<Operation, T, false>>();
+        }
+    });
 }
 
 // An instruction whose operands are all implied or unused.

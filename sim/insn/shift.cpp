@@ -147,18 +147,20 @@ bool translate_shift(const Decoded& d, Op& op) {
     const Count count = set_count(d[1], op);
     if (d.is_mem(0)) {
         set_memory(d[0], op);
-        op.handler = by_size(op.size, [&]<class T>() -> Handler {
-            return count == Count::cl ? shift<Operation, T, true, Count::cl>
-                                      : shift<Operation, T, true, Count::imm>;
-        });
-    } else {
-        op.dst = gpr_slot(d[0].reg.value);
-        op.handler = by_size(op.size, [&]<class T>() -> Handler {
-            return count == Count::cl ? shift<Operation, T, false, Count::cl>
-                                      : shift<Operation, T, false, Count::imm>;
+        return set_by_size(op, op.size, [&]<class T>() -> Handlers {
+            return count == Count::cl ? threaded<shift<Operation, T, true, Count::cl>>()
+                                      : threaded<shift<Operation, T, true, Count::imm>>();
         });
     }
-    return op.handler != nullptr;
+    op.dst = gpr_slot(d[0].reg.value);
+    return set_by_size(op, op.size, [&]<class T>() -> Handlers {
+        if (count == Count::cl) return threaded<shift<Operation, T, false, Count::cl>>();
+        if constexpr (sizeof(T) < 4) {
+            return threaded<shift<Operation, T, false, Count::imm>>();
+        } else {
+            return threaded_with_jcc<shift<Operation, T, false, Count::imm>>();
+        }
+    });
 }
 
 // SHLD and SHRD: bits come from the source register. 16-bit operands with a count above 16 are

@@ -1,6 +1,7 @@
 // SSE floating-point arithmetic and comparison. All of it computes through FpUnit.
 #include "sim/insn/sse_float.hpp"
 
+#include "sim/fp/host.hpp"
 #include "sim/insn/rows.hpp"
 #include "sim/insn/sse_move.hpp"
 
@@ -10,14 +11,17 @@ namespace {
 using fp::Number;
 
 // --- lane by lane: static Bits apply(Unit&, Bits a, Bits b) -------------------------------------
-template <fp::Result (*F)(const Number&, const Number&, const fp::Context&)>
+// Operations that the host may do have a type Host, of fp/host.hpp.
+template <fp::Result (*F)(const Number&, const Number&, const fp::Context&), class HostOperation>
 struct Arithmetic {
+    using Host = HostOperation;
     template <class Bits>
     static Bits apply(FpUnit& unit, Bits a, Bits b) {
         return unit.take<Bits>(F(unit.unpack(a), unit.unpack(b), unit.context<Bits>()));
     }
 };
 struct SquareRoot {
+    using Host = fp::host::SquareRoot;
     template <class Bits>
     static Bits apply(FpUnit& unit, Bits, Bits b) {
         return unit.take<Bits>(fp::sqrt(unit.unpack(b), unit.context<Bits>()));
@@ -88,7 +92,13 @@ Bits apply_lane(FpUnit& unit, Bits a, Bits b, unsigned imm) {
     }
 }
 
+template <class Operation, class Bits>
+concept OnHost = requires(Bits lane, bool inexact) {
+    Operation::Host::apply(lane, lane, lane, inexact);
+};
+
 // --- whole instructions: static Vec128 apply(FpUnit&, a, b, imm) --------------------------------
+// Those with try_host() answer there whether the host could do all lanes.
 template <class Operation, class Bits>
 struct Packed {
     using Memory = Vec128;
@@ -100,6 +110,16 @@ struct Packed {
         }
         return from_lanes<Vec128>(r);
     }
+    static bool try_host(const Vec128& a, const Vec128& b, Vec128& out,
+                         bool& inexact) requires OnHost<Operation, Bits> {
+        auto r = lanes<Bits>(a);
+        const auto y = lanes<Bits>(b);
+        for (std::size_t i = 0; i < r.size(); ++i) {
+            if (!Operation::Host::apply(r[i], y[i], r[i], inexact)) return false;
+        }
+        out = from_lanes<Vec128>(r);
+        return true;
+    }
 };
 // The lowest lane only; the destination keeps the others.
 template <class Operation, class Bits>
@@ -110,10 +130,19 @@ struct Scalar {
         r[0] = apply_lane<Operation, Bits>(unit, r[0], lanes<Bits>(b)[0], imm);
         return from_lanes<Vec128>(r);
     }
+    static bool try_host(const Vec128& a, const Vec128& b, Vec128& out,
+                         bool& inexact) requires OnHost<Operation, Bits> {
+        auto r = lanes<Bits>(a);
+        if (!Operation::Host::apply(r[0], lanes<Bits>(b)[0], r[0], inexact)) return false;
+        out = from_lanes<Vec128>(r);
+        return true;
+    }
 };
 
-using Add = Arithmetic<fp::add>;
-using Subtract = Arithmetic<fp::sub>;
+using Add = Arithmetic<fp::add, fp::host::Add>;
+using Subtract = Arithmetic<fp::sub, fp::host::Subtract>;
+using Multiply = Arithmetic<fp::mul, fp::host::Multiply>;
+using Divide = Arithmetic<fp::div, fp::host::Divide>;
 
 // ADDSUBPS and ADDSUBPD: even lanes subtract, odd ones add.
 template <class Bits>
@@ -156,7 +185,7 @@ struct DotProduct {
         const auto y = lanes<Bits>(b);
         LanesOf<Bits, Vec128> r{};
         for (std::size_t i = 0; i < r.size(); ++i) {
-            if ((imm >> (4 + i) & 1) != 0) r[i] = Arithmetic<fp::mul>::apply(unit, x[i], y[i]);
+            if ((imm >> (4 + i) & 1) != 0) r[i] = Multiply::apply(unit, x[i], y[i]);
         }
         if (!unit.settle()) return a;
         Bits sum = Add::apply(unit, r[0], r[1]);
@@ -170,23 +199,39 @@ struct DotProduct {
     }
 };
 
-template <class Operation, class Memory>
-Flow compute(Exec& x, const Op& op) {
-    if (!sse_usable(x)) return Flow::stop;
-    Vec128 b{};
-    if (!load_source<XmmFile, Memory>(x, op, b)) return Flow::stop;
+template <class Operation>
+[[gnu::noinline]] Flow compute_softly(Exec& x, const Op& op, Vec128 b) {
     FpUnit unit(x);
     const Vec128 r = Operation::apply(unit, xmm(x, op.dst), b, static_cast<unsigned>(op.imm));
     if (!unit.finish()) return Flow::stop;
     xmm(x, op.dst) = r;
     return Flow::next;
 }
+
+template <class Operation, class Memory>
+Flow compute(Exec& x, const Op& op) {
+    if (!sse_usable(x)) return Flow::stop;
+    Vec128 b{};
+    if (!load_source<XmmFile, Memory>(x, op, b)) return Flow::stop;
+    if constexpr (requires(Vec128 v, bool flag) { Operation::try_host(v, v, v, flag); }) {
+        u64& control = x.s[Reg::mxcsr];
+        constexpr u64 kNeeded = u64{fp::kInexact} << mxcsr::kMaskShift;  // or it might trap
+        constexpr u64 kChecked = kNeeded | u64{3} << mxcsr::kRoundingShift;
+        Vec128 r{};
+        bool inexact = false;
+        if ((control & kChecked) == kNeeded && Operation::try_host(xmm(x, op.dst), b, r, inexact)) {
+            if (inexact) control |= fp::kInexact;
+            xmm(x, op.dst) = r;
+            return Flow::next;
+        }
+    }
+    return compute_softly<Operation>(x, op, b);
+}
 template <class Operation>
 bool translate(const Decoded& d, Op& op) {
     set_vector_operands(d, op);
-    op.handler =
-        d.is_mem(1) ? compute<Operation, typename Operation::Memory> : compute<Operation, Register>;
-    return true;
+    return set_handlers(op, d.is_mem(1) ? threaded<compute<Operation, typename Operation::Memory>>()
+                                        : threaded<compute<Operation, Register>>());
 }
 
 // COMISS and its like: ZF PF CF; OF SF AF become 0. An unmasked exception changes no flag.
@@ -217,8 +262,6 @@ bool translate_compare_flags(const Decoded& d, Op& op) {
 
 using Minimum = Select<fp::Relation::less>;
 using Maximum = Select<fp::Relation::greater>;
-using Multiply = Arithmetic<fp::mul>;
-using Divide = Arithmetic<fp::div>;
 
 constexpr InsnRow kRows[] = {
     {ZYDIS_MNEMONIC_ADDPD, translate<Packed<Add, u64>>, "SDM 2A ADDPD"},

@@ -100,20 +100,18 @@ template <bool Aligned>
 bool translate_move128(const Decoded& d, Op& op) {
     Form form{};
     if (!set_xmm_operands(d, op, form)) return false;
-    op.handler = form == Form::rr   ? move128<Aligned, Form::rr>
-                 : form == Form::rm ? move128<Aligned, Form::rm>
-                                    : move128<Aligned, Form::mr>;
-    return true;
+    return set_handlers(op, form == Form::rr   ? threaded<move128<Aligned, Form::rr>>()
+                            : form == Form::rm ? threaded<move128<Aligned, Form::rm>>()
+                                               : threaded<move128<Aligned, Form::mr>>());
 }
 
 template <class T>
 bool translate_move_scalar(const Decoded& d, Op& op) {
     Form form{};
     if (!set_xmm_operands(d, op, form)) return false;
-    op.handler = form == Form::rr   ? merge_low<T>
-                 : form == Form::rm ? move_low<T, Form::rm>
-                                    : move_low<T, Form::mr>;
-    return true;
+    return set_handlers(op, form == Form::rr   ? threaded<merge_low<T>>()
+                            : form == Form::rm ? threaded<move_low<T, Form::rm>>()
+                                               : threaded<move_low<T, Form::mr>>());
 }
 
 bool translate_movd_movq(const Decoded& d, Op& op) {

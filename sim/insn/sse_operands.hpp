@@ -143,10 +143,10 @@ Flow packed_immediate(Exec& x, const Op& op) {
 }
 
 template <class Operation, class File, class Memory>
-Handler packed_handler(const Decoded& d) {
-    if (d.is_mem(1)) return packed<Operation, File, Memory>;
-    if (d.is_imm(1)) return packed_immediate<Operation, File>;
-    return packed<Operation, File, Register>;
+Handlers packed_handlers(const Decoded& d) {
+    if (d.is_mem(1)) return threaded<packed<Operation, File, Memory>>();
+    if (d.is_imm(1)) return threaded<packed_immediate<Operation, File>>();
+    return threaded<packed<Operation, File, Register>>();
 }
 
 // XMM only; Memory is the type of the memory operand.
@@ -154,16 +154,14 @@ template <class Operation, class Memory = Vec128>
 bool translate_xmm(const Decoded& d, Op& op) {
     if (!is_xmm(d[0])) return false;
     set_vector_operands(d, op);
-    op.handler = packed_handler<Operation, XmmFile, Memory>(d);
-    return true;
+    return set_handlers(op, packed_handlers<Operation, XmmFile, Memory>(d));
 }
 // MMX only.
 template <class Operation, class Memory = u64>
 bool translate_mmx(const Decoded& d, Op& op) {
     if (!is_mmx(d[0])) return false;
     set_vector_operands(d, op);
-    op.handler = packed_handler<Operation, MmxFile, Memory>(d);
-    return true;
+    return set_handlers(op, packed_handlers<Operation, MmxFile, Memory>(d));
 }
 // One mnemonic for both files.
 template <class Operation, class MmxMemory = u64>

@@ -1,6 +1,8 @@
 // PUSH POP PUSHA POPA PUSHF POPF ENTER LEAVE.
 #include "sim/exec/stack.hpp"
 
+#include <optional>
+
 #include "sim/insn/far.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
@@ -8,14 +10,24 @@
 namespace vtlsim::sim {
 namespace {
 
+// Outside of 64-bit mode.
+[[gnu::noinline]] Flow push_checked(Exec& x, u64 value, unsigned size) {
+    Stack stack(x);
+    if (!stack.push(value, size)) return Flow::stop;
+    stack.commit();
+    return Flow::next;
+}
+[[gnu::noinline]] std::optional<u64> pop_checked(Exec& x, unsigned size) {
+    Stack stack(x);
+    u64 value = 0;
+    if (!stack.pop(value, size)) return std::nullopt;
+    stack.commit();
+    return value;
+}
+
 template <class T>
 Flow push_value(Exec& x, T value) {
-    if (!x.long_code) {
-        Stack stack(x);
-        if (!stack.push(value, sizeof(T))) return Flow::stop;
-        stack.commit();
-        return Flow::next;
-    }
+    if (!x.long_code) return push_checked(x, value, sizeof(T));
     const u64 rsp = x.s[Reg::rsp] - sizeof(T);
     if (!x.store(rsp, value, true)) return Flow::stop;
     x.s[Reg::rsp] = rsp;
@@ -25,12 +37,9 @@ Flow push_value(Exec& x, T value) {
 template <class T>
 bool pop_value(Exec& x, T& value) {
     if (!x.long_code) {
-        Stack stack(x);
-        u64 popped = 0;
-        if (!stack.pop(popped, sizeof(T))) return false;
-        stack.commit();
-        value = static_cast<T>(popped);
-        return true;
+        const std::optional<u64> popped = pop_checked(x, sizeof(T));
+        if (popped) value = static_cast<T>(*popped);
+        return popped.has_value();
     }
     if (!x.load(x.s[Reg::rsp], value, true)) return false;
     x.s[Reg::rsp] += sizeof(T);
@@ -84,32 +93,33 @@ template <class Make>
 Handler by_stack_size(unsigned size, Make make) {
     return size == 1 ? nullptr : by_size(size, make);
 }
+template <class Make>
+bool set_by_stack_size(Op& op, Make make) {
+    return op.size != 1 && set_by_size(op, op.size, make);
+}
 
 bool translate_push(const Decoded& d, Op& op) {
     if (d.is_reg(0)) {
         if (!is_gpr(d[0].reg.value)) return translate_push_segment(d, op);
         op.src = gpr_slot(d[0].reg.value);
-        op.handler = by_stack_size(op.size, []<class T>() -> Handler { return push_reg<T>; });
-    } else if (d.is_imm(0)) {
-        op.imm = static_cast<u64>(d[0].imm.value.s);
-        op.handler = by_stack_size(op.size, []<class T>() -> Handler { return push_imm<T>; });
-    } else {
-        set_memory(d[0], op);
-        op.handler = by_stack_size(op.size, []<class T>() -> Handler { return push_mem<T>; });
+        return set_by_stack_size(op, []<class T>() { return threaded<push_reg<T>>(); });
     }
-    return op.handler != nullptr;
+    if (d.is_imm(0)) {
+        op.imm = static_cast<u64>(d[0].imm.value.s);
+        return set_by_stack_size(op, []<class T>() { return threaded<push_imm<T>>(); });
+    }
+    set_memory(d[0], op);
+    return set_by_stack_size(op, []<class T>() { return threaded<push_mem<T>>(); });
 }
 
 bool translate_pop(const Decoded& d, Op& op) {
     if (d.is_reg(0)) {
         if (!is_gpr(d[0].reg.value)) return translate_pop_segment(d, op);
         op.dst = gpr_slot(d[0].reg.value);
-        op.handler = by_stack_size(op.size, []<class T>() -> Handler { return pop_reg<T>; });
-    } else {
-        set_memory(d[0], op);
-        op.handler = by_stack_size(op.size, []<class T>() -> Handler { return pop_mem<T>; });
+        return set_by_stack_size(op, []<class T>() { return threaded<pop_reg<T>>(); });
     }
-    return op.handler != nullptr;
+    set_memory(d[0], op);
+    return set_by_stack_size(op, []<class T>() { return threaded<pop_mem<T>>(); });
 }
 
 template <class T>

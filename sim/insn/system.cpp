@@ -42,7 +42,8 @@ Flow wrmsr(Exec& x, const Op& op) {
     x.advance_tsc(op.imm);
     switch (write_msr(x, msr, value)) {
         case MsrWrite::done:
-            return Flow::next;
+            x.s[Reg::rip] = x.next_rip(op);  // leave the block: EFER decides what may be executed
+            return Flow::branch;
         case MsrWrite::invalid:
             return x.fault(Vector::gp, 0);
         case MsrWrite::not_modelled:
@@ -127,10 +128,11 @@ Flow clts(Exec& x, const Op&) {
 }
 
 // The whole TLB goes: more than asked is always allowed (SDM 3A 4.10.4).
-Flow invlpg(Exec& x, const Op&) {
+Flow invlpg(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
     x.flush_tlb();
-    return Flow::next;
+    x.s[Reg::rip] = x.next_rip(op);  // leave the block: its own page may have moved
+    return Flow::branch;
 }
 
 // There are no caches to write back or to lose.
