@@ -36,20 +36,28 @@ class CodeCache {
     // The page's bytes are about to change. A block that is being executed stays allocated until
     // collect(), with handlers that leave it.
     void invalidate_page(u64 page_number);
-    void invalidate_all();
+    // The same for every page about which `changed` (of a page number) says so.
+    template <class Changed>
+    void invalidate_changed(Changed changed) {
+        for (auto page = pages_.begin(); page != pages_.end();) {
+            const u64 page_number = (page++)->first;
+            if (changed(page_number)) invalidate_page(page_number);
+        }
+    }
     // Frees what invalidation left behind. Call while no block is executing.
     void collect() { retired_.clear(); }
 
   private:
     struct Slot {
-        u64 key = ~u64{0};
+        u64 key = 0;
         Block* block = nullptr;
     };
-    static constexpr std::size_t kSlots = 1024;
+    static constexpr std::size_t kSlots = 512;
     static constexpr std::size_t kMaxBlocks = 1 << 16;  // then everything is dropped
     static std::size_t slot_of(u64 physical) {
         return (physical ^ physical >> kPageShift) % kSlots;
     }
+    void invalidate_all();
     void retire(std::unique_ptr<Block> block);
     static u64 key(u64 physical, CodeMode mode) { return physical << 3 | static_cast<u64>(mode); }
 

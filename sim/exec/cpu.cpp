@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "sim/decode/code_cache.hpp"
-#include "sim/decode/decoder.hpp"
+#include "sim/decode/decode_memo.hpp"
 #include "sim/exec/chain.hpp"
 
 namespace vtlsim::sim {
@@ -41,7 +41,7 @@ void Cpu::set_state(const CpuState& state) {
     x_->flush_tlb();
 }
 
-u64 Cpu::get(Reg reg) const {
+u64 Cpu::get_other(Reg reg) const {
     if (reg == Reg::rflags) return x_->rflags();
     if (reg == Reg::tsc) return x_->s[Reg::tsc] + steps_ - x_->tsc_at;
     return x_->s.get(reg).lo;
@@ -102,9 +102,9 @@ Block* Cpu::fetch() {
     }
     if (Block* block = x.cached_block(linear)) return block;
     const u64 page_address = linear & ~kPageMask;
-    const TlbEntry& entry = x.tlb.slot(linear);
+    const CodeTlbEntry& entry = x.tlb.code_slot(linear);
     u64 physical = 0;
-    if (entry.execute_tag == (page_address | x.context)) {
+    if (entry.tag == (page_address | x.context)) {
         physical = entry.page_number << kPageShift | (linear & kPageMask);
     } else {
         if (!x.translate(linear, 1, Access::execute, false, false, physical)) return nullptr;
@@ -115,7 +115,7 @@ Block* Cpu::fetch() {
 
     const u64 in_page = physical & kPageMask;
     const u8* page = x.machine->memory().page_for_read(physical >> kPageShift);
-    Block block = decode_block({page + in_page, kPageSize - in_page}, x.code_mode);
+    Block block = decode_block_again({page + in_page, kPageSize - in_page}, x.code_mode);
     if (!block.ops.empty()) {
         x.machine->forget_writes(physical >> kPageShift);
         return code.insert(physical, x.code_mode, std::move(block));
@@ -212,10 +212,9 @@ Outcome Cpu::loop(const RunLimits& limits) {
         } else if (within != 0) {
             u64 count = std::min<u64>(left, within);
             if (alone) count = 1;
-            if constexpr (!Observed) s[Reg::rflags] &= ~resume_flag;
             const Op* op = block->ops.data();
             const Op* const end = op + count;
-            do {
+            for (;;) {
                 if constexpr (Observed) {
                     if (!asked) {
                         s[Reg::rip] = block_rip + op->offset;
@@ -226,10 +225,11 @@ Outcome Cpu::loop(const RunLimits& limits) {
                         s[Reg::rip] = block_rip;
                     }
                     asked = false;
-                    s[Reg::rflags] &= ~resume_flag;
                 }
+                if (resume_flag != 0) s[Reg::rflags] &= ~resume_flag;
                 flow = op->handler(x, *op);
-            } while (flow == Flow::next && ++op != end);
+                if (flow != Flow::next || ++op == end) break;
+            }
 
             // How many retired, and where RIP is now.
             u64 retired = static_cast<u64>(op - block->ops.data());

@@ -40,7 +40,7 @@ class Cpu {
     CpuState state() const;
     void set_state(const CpuState& state);
     // One register, of a vector the low half; set() clears the high one.
-    u64 get(Reg reg) const;
+    u64 get(Reg reg) const { return reg <= Reg::r15 ? x_->s[reg] : get_other(reg); }
     void set(Reg reg, u64 value);
 
     // Which RAM map of the machine this processor's accesses go through (0 to 3).
@@ -83,6 +83,7 @@ class Cpu {
     friend class Machine;
     template <bool Observed>
     Outcome loop(const RunLimits& limits);
+    u64 get_other(Reg reg) const;
     Block* fetch();
     u64 within_limit(const Block& block);
     Flow run_chain(Block& block, u64 left, u64& retired);

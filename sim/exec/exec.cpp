@@ -87,48 +87,38 @@ void Exec::update_context() {
     ip_mask = long_code ? ~u64{0} : 0xFFFFFFFF;
     const bool user = cpl() == 3;
     // While alignment is checked no translation is cached: every access takes the slow path.
-    context = address_space | (user ? 8u : 0) | ((s[Reg::rflags] & flag::ac) != 0 ? 16u : 0) |
+    context = kTagged | address_space | (user ? 8u : 0) | ((s[Reg::rflags] & flag::ac) != 0 ? 16u : 0) |
               (checks_alignment(*this) ? 32u : 0);
 }
 
-// The entry for this page, cleared unless it is already about the same one; null where accesses
-// must be checked one by one: alignment is, or the page is only partly RAM. An address that wraps
-// at 4 GBytes here is another one in 64-bit code.
-TlbEntry* Exec::tlb_entry(u64 address, u64 physical) {
-    if (checks_alignment(*this) || (!long_code && address >> 32 != 0)) return nullptr;
-    if (!machine->is_ram(address_space, physical & ~kPageMask, kPageSize)) return nullptr;
-    const u64 page_number = physical >> kPageShift;
-    const u64 tag = (address & ~kPageMask) | context;
-    TlbEntry& e = tlb.slot(address);
-    const bool same = e.page_number == page_number &&
-                      (e.read_tag == tag || e.write_tag == tag || e.execute_tag == tag);
-    if (!same) e = TlbEntry{};
-    e.page_number = page_number;
-    // Nothing is stored through this pointer unless write_tag matches, and that is set only once
-    // page_for_write has made the page this memory's own.
-    e.host = const_cast<u8*>(machine->memory().page_for_read(page_number));
-    return &e;
+// Not where accesses must be looked at one by one: alignment is checked, the page is only partly
+// RAM, or an address that wraps at 4 GBytes here is another one in 64-bit code.
+bool Exec::may_cache(u64 address, u64 physical) const {
+    if (checks_alignment(*this) || (!long_code && address >> 32 != 0)) return false;
+    return machine->is_ram(address_space, physical & ~kPageMask, kPageSize);
 }
 
 void Exec::fill_tlb(u64 address, Access access, u64 physical) {
-    TlbEntry* e = tlb_entry(address, physical);
-    if (e == nullptr) return;
-    const u64 tag = (address & ~kPageMask) | context;
+    if (!may_cache(address, physical)) return;
+    const u64 page_number = physical >> kPageShift;
+    // Nothing is stored through this pointer unless write_tag matches, and that is set only once
+    // page_for_write has made the page this memory's own.
+    u8* host = const_cast<u8*>(machine->memory().page_for_read(page_number));
+    TlbEntry& e = tlb.claim(address, tag(address), page_number, host);
     if (access != Access::write) {
-        e->read_tag = tag;
-    } else if (machine->direct_writes(physical >> kPageShift)) {
-        e->write_tag = tag;
+        e.read_tag = tag(address);
+    } else if (machine->direct_writes(page_number)) {
+        e.write_tag = tag(address);
     }
 }
 
 void Exec::cache_execute(u64 address, u64 physical) {
-    TlbEntry* e = tlb_entry(address, physical);
-    if (e != nullptr) e->execute_tag = (address & ~kPageMask) | context;
+    if (may_cache(address, physical)) tlb.set_code(address, tag(address), physical >> kPageShift);
 }
 
 Block* Exec::cached_block(u64 address) {
-    const TlbEntry& entry = tlb.slot(address);
-    if (entry.execute_tag != ((address & ~kPageMask) | context)) return nullptr;
+    const CodeTlbEntry& entry = tlb.code_slot(address);
+    if (entry.tag != tag(address)) return nullptr;
     const u64 physical = entry.page_number << kPageShift | (address & kPageMask);
     CodeCache& code = machine->code();
     if (Block* found = code.find(physical, code_mode)) return found;
@@ -138,10 +128,7 @@ Block* Exec::cached_block(u64 address) {
 bool Exec::probe(u64 address, std::size_t size, Access access, bool stack) {
     if (access == Access::write) {
         const TlbEntry& e = tlb.slot(address);
-        if (e.write_tag == ((address & ~kPageMask) | context) &&
-            (address & kPageMask) <= kPageSize - size) {
-            return true;
-        }
+        if (e.write_tag == tag(address + size - 1)) return true;
     }
     if (size > 1 && address % size != 0 && checks_alignment(*this)) {
         fault(Vector::ac, 0);

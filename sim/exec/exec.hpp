@@ -102,10 +102,11 @@ struct Exec {
     // False: `pending` holds the fault or exit, and nothing has been changed.
     template <class T>
     bool load(u64 address, T& out, bool stack = false) {
+        // The tag is that of the last byte, which is in another page than the slot's if the access
+        // crosses: two neighbours never share a slot.
         const TlbEntry& e = tlb.slot(address);
-        const u64 in_page = address & kPageMask;
-        if (e.read_tag == ((address & ~kPageMask) | context) && in_page <= kPageSize - sizeof(T)) {
-            std::memcpy(&out, e.host + in_page, sizeof(T));
+        if (e.read_tag == tag(address + sizeof(T) - 1)) {
+            std::memcpy(&out, e.host + (address & kPageMask), sizeof(T));
             return true;
         }
         if constexpr (sizeof(T) > sizeof(bounce)) return load_slow(address, &out, sizeof(T), stack);
@@ -117,9 +118,8 @@ struct Exec {
     template <class T>
     bool store(u64 address, const T& value, bool stack = false) {
         const TlbEntry& e = tlb.slot(address);
-        const u64 in_page = address & kPageMask;
-        if (e.write_tag == ((address & ~kPageMask) | context) && in_page <= kPageSize - sizeof(T)) {
-            std::memcpy(e.host + in_page, &value, sizeof(T));
+        if (e.write_tag == tag(address + sizeof(T) - 1)) {
+            std::memcpy(e.host + (address & kPageMask), &value, sizeof(T));
             return true;
         }
         if constexpr (sizeof(T) > sizeof(bounce)) {
@@ -150,13 +150,11 @@ struct Exec {
     // further ado; else null.
     const u8* readable(u64 address) {
         const TlbEntry& e = tlb.slot(address);
-        return e.read_tag == ((address & ~kPageMask) | context) ? e.host + (address & kPageMask)
-                                                                : nullptr;
+        return e.read_tag == tag(address) ? e.host + (address & kPageMask) : nullptr;
     }
     u8* writable(u64 address) {
         const TlbEntry& e = tlb.slot(address);
-        return e.write_tag == ((address & ~kPageMask) | context) ? e.host + (address & kPageMask)
-                                                                 : nullptr;
+        return e.write_tag == tag(address) ? e.host + (address & kPageMask) : nullptr;
     }
 
     template <class T>
@@ -201,7 +199,8 @@ struct Exec {
         const auto* bytes = reinterpret_cast<const u8*>(s.scalar.data());
         return size == 1 ? bytes + slot : bytes + std::size_t{slot} * 8;
     }
-    TlbEntry* tlb_entry(u64 address, u64 physical);
+    u64 tag(u64 address) const { return (address & ~kPageMask) | context; }
+    bool may_cache(u64 address, u64 physical) const;
     void fill_tlb(u64 address, Access access, u64 physical);
 };
 

@@ -12,8 +12,11 @@ Machine::~Machine() = default;
 Cpu& Machine::add_cpu() { return *cpus_.emplace_back(std::make_unique<Cpu>(*this)); }
 
 void Machine::set_memory(Memory memory) {
+    // A page that both share has not changed: nobody writes to a shared page.
+    code_->invalidate_changed([&](u64 page_number) {
+        return memory.page_for_read(page_number) != memory_.page_for_read(page_number);
+    });
     memory_ = std::move(memory);
-    code_->invalidate_all();
     for (const auto& cpu : cpus_) cpu->x_->flush_tlb();
 }
 

@@ -16,7 +16,7 @@ Memory::Memory(const Memory& other)
       height_(other.height_),
       pages_(other.pages_),
       max_pages_(other.max_pages_) {
-    if (root_ != nullptr) root_->references.fetch_add(1, std::memory_order_relaxed);
+    if (root_ != nullptr) root_->references.add();
 }
 
 Memory::Memory(Memory&& other) noexcept
@@ -38,14 +38,14 @@ Memory::~Memory() {
 }
 
 void Memory::release(Node* node, unsigned height) {
-    if (node->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (!node->references.drop()) return;
     for (void* child : node->child) {
         if (child == nullptr) continue;
         if (height > 1) {
             release(static_cast<Node*>(child), height - 1);
         } else {
             auto* page = static_cast<Page*>(child);
-            if (page->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete page;
+            if (page->references.drop()) delete page;
         }
     }
     delete node;
@@ -53,15 +53,15 @@ void Memory::release(Node* node, unsigned height) {
 
 // A node that only this tree refers to: the node itself, or a copy that shares its children.
 Memory::Node* Memory::unshare(Node* node, unsigned height) {
-    if (node->references.load(std::memory_order_acquire) == 1) return node;
+    if (!node->references.shared()) return node;
     auto* copy = new Node;
     copy->child = node->child;
     for (void* child : copy->child) {
         if (child == nullptr) continue;
         if (height > 1) {
-            static_cast<Node*>(child)->references.fetch_add(1, std::memory_order_relaxed);
+            static_cast<Node*>(child)->references.add();
         } else {
-            static_cast<Page*>(child)->references.fetch_add(1, std::memory_order_relaxed);
+            static_cast<Page*>(child)->references.add();
         }
     }
     release(node, height);
@@ -103,12 +103,9 @@ u8* Memory::page_for_write(u64 page_number) {
         if (pages_ >= max_pages_) return nullptr;
         ++pages_;
         slot = new Page;
-    } else if (auto* page = static_cast<Page*>(slot);
-               page->references.load(std::memory_order_acquire) != 1) {
-        auto* copy = new Page;
-        copy->bytes = page->bytes;
-        if (page->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete page;
-        slot = copy;
+    } else if (auto* page = static_cast<Page*>(slot); page->references.shared()) {
+        slot = new Page(page->bytes);
+        if (page->references.drop()) delete page;
     }
     return static_cast<Page*>(slot)->bytes.data();
 }

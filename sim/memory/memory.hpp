@@ -3,11 +3,11 @@
 // and the few tree nodes above it.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <span>
 #include <utility>
 
+#include "sim/memory/reference_count.hpp"
 #include "sim/types.hpp"
 
 namespace vtlsim::sim {
@@ -50,14 +50,16 @@ class Memory {
     void for_each_difference(const Memory& before, const VisitDifference& visit) const;
 
   private:
-    static constexpr unsigned kFanoutBits = 6;
+    static constexpr unsigned kFanoutBits = 4;  // small: a copied node counts all its children
     static constexpr std::size_t kFanout = std::size_t{1} << kFanoutBits;
     struct Page {
-        std::atomic<u32> references{1};
-        alignas(64) std::array<u8, kPageSize> bytes{};
+        Page() : bytes{} {}
+        explicit Page(const std::array<u8, kPageSize>& from) : bytes(from) {}
+        ReferenceCount references;
+        alignas(16) std::array<u8, kPageSize> bytes;
     };
     struct Node {
-        std::atomic<u32> references{1};
+        ReferenceCount references;
         std::array<void*, kFanout> child{};  // Node, or Page at height 1; null = all zero
     };
 
@@ -70,7 +72,7 @@ class Memory {
     bool covers(u64 page_number) const;
 
     Node* root_ = nullptr;
-    unsigned height_ = 0;  // 0 = empty; a tree of height h holds page numbers below 64^h
+    unsigned height_ = 0;  // 0 = empty; a tree of height h holds page numbers below 16^h
     u64 pages_ = 0;
     u64 max_pages_;
 };

@@ -20,7 +20,9 @@ CpuState reset_state() {
     return s;
 }
 
-CpuState long_mode_state() {
+namespace {
+
+CpuState make_long_mode_state() {
     CpuState s = reset_state();
     s[Reg::rip] = 0;
     for (Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
@@ -39,6 +41,13 @@ CpuState long_mode_state() {
     s[Reg::fcw] = 0x037F;
     s[Reg::identity_map] = 1;
     return s;
+}
+
+}  // namespace
+
+CpuState long_mode_state() {
+    static const CpuState state = make_long_mode_state();
+    return state;
 }
 
 }  // namespace vtlsim::sim
