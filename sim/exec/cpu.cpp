@@ -136,9 +136,10 @@ Block* Cpu::fetch() {
 
 // How many of a block's instructions lie within the code segment's limit. None: #GP(0) is pending.
 u64 Cpu::within_limit(const Block& block) {
+    if (x_->long_code) return block.count;
     const CpuState& s = x_->s;
     const auto fits = [&](const Op& op) { return s[Reg::rip] + op.next - 1 <= s[Reg::cs_limit]; };
-    if (x_->long_code || fits(block.ops[block.count - 1])) return block.count;
+    if (fits(block.ops[block.count - 1])) return block.count;
     u64 count = 0;
     while (fits(block.ops[count])) ++count;
     if (count == 0) x_->fault(Vector::gp, 0);
@@ -199,7 +200,8 @@ Outcome Cpu::loop(const RunLimits& limits) {
         }
         const u64 block_rip = s[Reg::rip];
         Flow flow = Flow::stop;
-        Block* block = fetch();
+        Block* block = x.long_code ? x.cached_block(block_rip) : nullptr;
+        if (block == nullptr) block = fetch();
         const u64 within = block != nullptr ? within_limit(*block) : 0;
         const bool alone = shadowed || stepping || resume_flag != 0;
         if (!Observed && !alone && within != 0 && within == block->count && within <= left) {
@@ -214,7 +216,7 @@ Outcome Cpu::loop(const RunLimits& limits) {
             if (alone) count = 1;
             const Op* op = block->ops.data();
             const Op* const end = op + count;
-            for (;;) {
+            do {
                 if constexpr (Observed) {
                     if (!asked) {
                         s[Reg::rip] = block_rip + op->offset;
@@ -228,8 +230,7 @@ Outcome Cpu::loop(const RunLimits& limits) {
                 }
                 if (resume_flag != 0) s[Reg::rflags] &= ~resume_flag;
                 flow = op->handler(x, *op);
-                if (flow != Flow::next || ++op == end) break;
-            }
+            } while (flow == Flow::next && ++op != end);
 
             // How many retired, and where RIP is now.
             u64 retired = static_cast<u64>(op - block->ops.data());

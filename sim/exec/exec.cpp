@@ -87,8 +87,8 @@ void Exec::update_context() {
     ip_mask = long_code ? ~u64{0} : 0xFFFFFFFF;
     const bool user = cpl() == 3;
     // While alignment is checked no translation is cached: every access takes the slow path.
-    context = kTagged | address_space | (user ? 8u : 0) | ((s[Reg::rflags] & flag::ac) != 0 ? 16u : 0) |
-              (checks_alignment(*this) ? 32u : 0);
+    context = kTagged | address_space | (user ? 8u : 0) |
+              ((s[Reg::rflags] & flag::ac) != 0 ? 16u : 0) | (checks_alignment(*this) ? 32u : 0);
 }
 
 // Not where accesses must be looked at one by one: alignment is checked, the page is only partly
