@@ -1,6 +1,7 @@
 #include "sim/exec/cpu.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/decode/code_cache.hpp"
 #include "sim/decode/decode_memo.hpp"
@@ -77,9 +78,10 @@ bool Cpu::interruptible() const {
 }
 
 std::optional<Outcome> Cpu::deliver_interrupt(u8 vector) {
-    x_->s[Reg::activity] = 0;
+    const u64 activity = std::exchange(x_->s[Reg::activity], 0);
     auto ended = deliver(Fault{.vector = static_cast<Vector>(vector)}, true);
     if (!ended) ++steps_;
+    if (ended && is_exit_or_gap(*ended)) x_->s[Reg::activity] = activity;
     return ended;
 }
 
@@ -179,11 +181,13 @@ Outcome Cpu::loop(const RunLimits& limits) {
         if (s[Reg::pending_debug] != 0) {
             const u64 due = s[Reg::pending_debug];
             const u64 dr6 = s[Reg::dr6];
+            const u64 activity = s[Reg::activity];
             x.pending = debug_trap();
             if (auto ended = take_fault()) {
                 if (is_exit_or_gap(*ended)) {  // it is still due
                     s[Reg::pending_debug] = due;
                     s[Reg::dr6] = dr6;
+                    s[Reg::activity] = activity;
                 }
                 return *ended;
             }
@@ -265,6 +269,7 @@ Outcome Cpu::loop(const RunLimits& limits) {
 Fault Cpu::debug_trap() {
     x_->s[Reg::dr6] |= x_->s[Reg::pending_debug];
     x_->s[Reg::pending_debug] = 0;
+    x_->s[Reg::activity] = 0;  // it ends HLT (SDM 2A HLT)
     return Fault{.vector = Vector::db};
 }
 
@@ -293,12 +298,11 @@ void Cpu::retire_exit(u8 length) {
 }
 
 Outcome Cpu::run(const RunLimits& limits, Observer* observer) {
-    u64& activity = x_->s[Reg::activity];
+    const u64 activity = x_->s[Reg::activity];
     if (activity == 2) return Shutdown{};
     if (activity == 1) {
         if (x_->interrupt_line && interruptible()) return InterruptWindow{};
         if (x_->s[Reg::pending_debug] == 0) return Halted{};
-        activity = 0;  // a debug trap ends HLT (SDM 2A HLT)
     }
     x_->observer = observer;
     Outcome outcome = observer != nullptr ? loop<true>(limits) : loop<false>(limits);

@@ -72,6 +72,21 @@ TEST_CASE("fuzz: a debug trap whose delivery exits is still due", "[sim][fuzz]")
     CHECK(rig.get(Reg::dr6) == dr6);
 }
 
+TEST_CASE("fuzz: a processor stays halted when what would wake it exits", "[sim][fuzz]") {
+    Rig rig("hlt");
+    rig.machine.set_ram(0, {{0, 0xFFFF}});
+    rig.cpu.set_deliver_faults(true);
+    rig.set(Reg::idtr_base, 0x100000);  // not RAM
+    rig.set(Reg::idtr_limit, 0xFFF);
+    rig.set(Reg::rflags, flag::tf | flag::if_);
+    CHECK(is<Halted>(rig.run()));
+    CHECK(is<Exit>(rig.run(5)));
+    CHECK(rig.get(Reg::activity) == 1);
+    rig.set(Reg::pending_debug, 0);
+    CHECK(is<Exit>(*rig.cpu.deliver_interrupt(0x20)));
+    CHECK(rig.get(Reg::activity) == 1);
+}
+
 TEST_CASE("fuzz: delivery that exits in the middle of its pushes has pushed nothing",
           "[sim][fuzz]") {
     ModeRig rig("ud2");
