@@ -10,7 +10,7 @@ optional=()  # without these something is skipped
 case $purpose in
     build) ;;
     test)
-        optional+=(clang-14 libclang-rt-14-dev clang-format-14 nasm)
+        optional+=(clang-14 libclang-rt-14-dev clang-format-14 nasm libunicorn-dev)
         ;;
     bench) required+=(libunicorn-dev) ;;
     *)
@@ -24,7 +24,8 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 This is not a Debian machine, so nothing is installed for you. vtlsim needs:
   CMake 3.25, Ninja, a C++20 compiler (g++ 12 or clang++ 14 and newer),
   Zydis 4.0 with Zycore, fmt 9.1, nlohmann-json 3.11, CLI11 2.1, valijson 1.0, xxHash 0.8, MPFR 4.2,
-  and for the tests Catch2 2.13 or 3, clang++-14 with its compiler-rt (libFuzzer), clang-format-14 and nasm.
+  and for the tests Catch2 2.13 or 3, clang++-14 with its compiler-rt (libFuzzer), clang-format-14,
+  nasm and Unicorn 2.0.
 EOF
     exit 0
 fi
