@@ -149,22 +149,29 @@ void short_runs(u64 runs) {
                  seen += sum(peer.registers());
              })});
 
-    // Re-used: registers and the two data pages are as they were before. Unicorn is usually told at
-    // which address to stop, and translates anew then; it is much faster when HLT ends the run.
+    // Re-used: all registers and the two data pages become what they were saved as. Unicorn is
+    // usually told at which address to stop, and translates anew then; it is much faster when HLT
+    // ends the run.
     Ours ours(code, nullptr);
     Unicorn peer(code, nullptr);
+    ours.reset(start);
+    peer.reset(start);
     const sim::Memory saved = ours.machine().snapshot_memory();
+    const sim::CpuState state = ours.cpu().state();
     const std::vector<u8> pages(0x2000);
+    uc_context* context = nullptr;
+    Unicorn::check(uc_context_alloc(peer.engine(), &context));
+    uc_context_save(peer.engine(), context);
     const auto our_run = repeat([&] {
         ours.machine().set_memory(saved);
-        ours.reset(start);
+        ours.cpu().set_state(state);
         ours.run();
         seen += sum(ours.registers());
     });
     const auto peer_run = [&](u64 until) {
         return repeat([&, until] {
             uc_mem_write(peer.engine(), kData, pages.data(), pages.size());
-            peer.reset(start);
+            uc_context_restore(peer.engine(), context);
             peer.run(until);
             seen += sum(peer.registers());
         });
@@ -172,6 +179,7 @@ void short_runs(u64 runs) {
     const u64 at_hlt = kCode + code.size() - 1;
     measure({"W7 re-used, stop address", "runs/s", 20, work, our_run, peer_run(at_hlt)});
     measure({"W7 re-used, ended by HLT", "runs/s", 0, work, our_run, peer_run(Unicorn::kNever)});
+    uc_context_free(context);
 }
 
 // --- W8: a callback at every instruction ---------------------------------------------------------
