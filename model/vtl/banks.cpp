@@ -27,7 +27,7 @@ constexpr BankRow kRows[] = {
     {Reg::misc_enable, Reg::misc_enable, BankClass::vtl_private, "not said (inferred)"},
     {Reg::mtrr_def_type, Reg::mtrr_fix4k_f8000, BankClass::vp_shared, kTlfs},
     {Reg::fcw, Reg::mxcsr, BankClass::shared_fx, kTlfs},
-    {Reg::shadow, Reg::nmi_blocked, BankClass::vtl_private, "with RFLAGS and RIP"},
+    {Reg::shadow, Reg::nmi_pending, BankClass::vtl_private, "with RFLAGS and RIP"},
     {Reg::activity, Reg::activity, BankClass::vp_shared, "one processor; VTL entry un-halts it"},
     {Reg::pending_debug, Reg::identity_map, BankClass::vtl_private, "with RFLAGS and CR3"},
     {Reg::fpr0, Reg::xmm15, BankClass::shared_fx, kTlfs},

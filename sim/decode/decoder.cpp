@@ -23,7 +23,7 @@ ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
 // The stack width only decides what Zydis reports of implied operands, which nothing here uses.
 // Real mode with a 32-bit code segment (big real mode) reads as protected 32-bit code does.
 const ZydisDecoder& decoder_of(CodeMode mode) {
-    static const std::array<ZydisDecoder, 7> decoders = {
+    static const std::array<ZydisDecoder, 8> decoders = {
         make_decoder(ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16),
         make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32),
         make_decoder(ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16),
@@ -31,6 +31,7 @@ const ZydisDecoder& decoder_of(CodeMode mode) {
         make_decoder(ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16),
         make_decoder(ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32),
         make_decoder(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64),
+        make_decoder(ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16),
     };
     return decoders[static_cast<std::size_t>(mode)];
 }
@@ -165,8 +166,11 @@ DecodedOp decode(std::span<const u8> bytes, u16 offset, u64 position, CodeMode m
         op.next = static_cast<u16>(offset + bytes_that_tell(bytes, mode));
         return out;
     }
-    // Zydis knows the VEX forms that Knights Corner gave to TZCNT, LZCNT and POPCNT.
-    if (d.insn.meta.isa_ext == ZYDIS_ISA_EXT_KNC) {
+    // VEX needs protected mode (SDM 2A 2.3.1); for real16 Zydis knows that. It also knows the VEX
+    // forms that Knights Corner gave to TZCNT, LZCNT and POPCNT.
+    const bool vex = d.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    if (d.insn.meta.isa_ext == ZYDIS_ISA_EXT_KNC ||
+        (vex && (mode == CodeMode::virtual16 || mode == CodeMode::real32))) {
         op.handler = undefined;
         op.next = static_cast<u16>(offset + d.insn.length);
         return out;

@@ -8,8 +8,8 @@ namespace vtlsim::sim {
 struct Exec;
 struct Op;
 
-// How code bytes are read: EFER.LMA, CR0.PE, and CS's L and D bits.
-enum class CodeMode : u8 { real16, real32, prot16, prot32, compat16, compat32, long64 };
+// How code bytes are read: EFER.LMA, CR0.PE, EFLAGS.VM, and CS's L and D bits.
+enum class CodeMode : u8 { real16, real32, prot16, prot32, compat16, compat32, long64, virtual16 };
 constexpr bool is_32bit(CodeMode m) {
     return m == CodeMode::real32 || m == CodeMode::prot32 || m == CodeMode::compat32;
 }

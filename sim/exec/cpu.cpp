@@ -5,12 +5,12 @@
 
 #include "sim/decode/code_cache.hpp"
 #include "sim/decode/decode_memo.hpp"
+#include "sim/exec/breakpoints.hpp"
 #include "sim/exec/chain.hpp"
 
 namespace vtlsim::sim {
 namespace {
 
-constexpr u64 kDr6SingleStep = 1u << 14;
 // Instructions of one chain at most: what bounds the stack where compilers do not make jumps.
 constexpr u64 kChainSteps = 1024;
 
@@ -39,6 +39,7 @@ void Cpu::set_state(const CpuState& state) {
     x_->s.scalar[kNoReg] = 0;
     x_->tsc_at = steps_;
     x_->set_rflags(state[Reg::rflags]);
+    x_->watching = breakpoints_enabled(state);
     x_->flush_tlb();
 }
 
@@ -62,6 +63,9 @@ void Cpu::set(Reg reg, u64 value) {
         case RegGroup::simulator:
             x_->flush_tlb();
             x_->update_context();
+            break;
+        case RegGroup::debug:
+            x_->debug_registers_changed();
             break;
         default:
             break;
@@ -87,11 +91,23 @@ std::optional<Outcome> Cpu::deliver_interrupt(u8 vector) {
 
 std::optional<Outcome> Cpu::inject_fault(const Fault& fault) { return deliver(fault, false); }
 
+namespace {
+
+// No other state can be reached with EFLAGS.VM (SDM 3A 21.2), but it can be set from outside.
+bool virtual_8086_possible(const CpuState& s) {
+    for (const Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
+        if (s[base_of(seg)] != s[selector_of(seg)] << 4) return false;
+    }
+    return (s[Reg::cr0] & cr0::pe) != 0 && cpl(s) == 3 && (s[Reg::cr4] & cr4::vme) == 0;
+}
+
+}  // namespace
+
 // The block at RIP, decoded if need be; null: `pending` holds the fault of the fetch.
 Block* Cpu::fetch() {
     Exec& x = *x_;
-    if ((x.s[Reg::rflags] & flag::vm) != 0) {
-        x.not_modelled("virtual-8086 mode");
+    if (x.code_mode == CodeMode::virtual16 && !virtual_8086_possible(x.s)) {
+        x.not_modelled("EFLAGS.VM in a state that is not virtual-8086 mode, or with CR4.VME");
         return nullptr;
     }
     u64 linear = x.s[Reg::rip];
@@ -168,39 +184,45 @@ Flow Cpu::run_chain(Block& block, u64 left, u64& retired) {
 }
 
 template <bool Observed>
-Outcome Cpu::loop(const RunLimits& limits) {
+std::optional<Outcome> Cpu::loop(u64& left) {
     Exec& x = *x_;
     CpuState& s = x.s;
-    u64 left = limits.steps;
     bool asked = false;  // the observer, about the instruction at RIP
-    x.iterations_left = limits.iterations;
     for (;;) {
         if (left == 0) return StepsDone{};
+        if (Observed != observed()) return std::nullopt;
         x.machine->code().collect();
-        // A debug trap of the previous instruction comes before interrupts (SDM 3A table 6-2).
-        if (s[Reg::pending_debug] != 0) {
-            const u64 due = s[Reg::pending_debug];
-            const u64 dr6 = s[Reg::dr6];
-            const u64 activity = s[Reg::activity];
-            x.pending = debug_trap();
-            if (auto ended = take_fault()) {
-                if (is_exit_or_gap(*ended)) {  // it is still due
-                    s[Reg::pending_debug] = due;
-                    s[Reg::dr6] = dr6;
-                    s[Reg::activity] = activity;
-                }
-                return *ended;
-            }
+        const bool shadowed = s[Reg::shadow] != 0;
+        const bool stack_shadow = s[Reg::shadow] == 2;
+        // A debug trap of the previous instruction comes before interrupts (SDM 3A table 6-2), but
+        // not between MOV SS and what follows it (SDM 3A 6.8.3).
+        if (s[Reg::pending_debug] != 0 && !stack_shadow) {
+            if (auto ended = take_debug_exception(s[Reg::pending_debug])) return *ended;
             --left;
             asked = false;
             continue;
         }
-        const bool shadowed = s[Reg::shadow] != 0;
+        if (s[Reg::nmi_pending] != 0 && s[Reg::nmi_blocked] == 0 && !stack_shadow) {
+            if (auto ended = take_nmi()) return *ended;
+            --left;
+            asked = false;
+            continue;
+        }
         const bool stepping = (s[Reg::rflags] & flag::tf) != 0;
         // Every instruction that retires clears RF, before it sets its own (SDM 3B 18.3.1.1).
         const u64 resume_flag = s[Reg::rflags] & flag::rf;
         if (x.interrupt_line && !shadowed && (s[Reg::rflags] & flag::if_) != 0) {
             return InterruptWindow{};
+        }
+        if constexpr (Observed) {
+            // After all else that can come first, before the faults of the instruction's fetch.
+            const bool looks = x.watching && resume_flag == 0 && !stack_shadow;
+            if (const u64 hit = looks ? code_breakpoints(s, linear_ip()) : 0; hit != 0) {
+                if (auto ended = take_debug_exception(hit)) return *ended;
+                --left;
+                asked = false;
+                continue;
+            }
         }
         const u64 block_rip = s[Reg::rip];
         Flow flow = Flow::stop;
@@ -214,15 +236,14 @@ Outcome Cpu::loop(const RunLimits& limits) {
             steps_ += retired;
             left -= retired;
             x.shadow_set = false;
-            if (flow == Flow::done) return x.pending;
         } else if (within != 0) {
             u64 count = std::min<u64>(left, within);
-            if (alone) count = 1;
+            if (alone || (Observed && x.watching)) count = 1;
             const Op* op = block->ops.data();
             const Op* const end = op + count;
             do {
                 if constexpr (Observed) {
-                    if (!asked) {
+                    if (!asked && x.observer != nullptr) {
                         s[Reg::rip] = block_rip + op->offset;
                         if (x.observer->before_instruction(*this, s[Reg::rip])) {
                             steps_ += static_cast<u64>(op - block->ops.data());
@@ -254,23 +275,65 @@ Outcome Cpu::loop(const RunLimits& limits) {
             // Single-step trap, also between the iterations of a REP (SDM 3B 18.3.1.4).
             if (stepping) {
                 if (!x.step_decided && (retired != 0 || flow == Flow::again)) {
-                    s[Reg::pending_debug] |= kDr6SingleStep;
+                    s[Reg::pending_debug] |= dr6::kSingleStep;
                 }
                 x.step_decided = false;
             }
-            if (flow == Flow::done) return x.pending;
+            if constexpr (Observed) {
+                // Those of an instruction that faults are forgotten, those of an exit wait for
+                // retire_exit().
+                if (retired != 0 || flow == Flow::again) take_breakpoints();
+                if (!std::holds_alternative<Exit>(x.pending)) x.breakpoints_hit = 0;
+            }
+            // A trap between the iterations of a REP leaves RF set (SDM 3B 18.3.1.1).
+            if (flow == Flow::again && s[Reg::pending_debug] != 0) s[Reg::rflags] |= flag::rf;
+        }
+        if (flow == Flow::done) {
+            // Only HLT retires so; a task switch may have ended in a fault of the new task.
+            if (!std::holds_alternative<Halted>(x.pending)) --steps_;
+            return x.pending;
         }
         if (flow != Flow::stop) continue;
         if (auto ended = take_fault()) return *ended;
+        if constexpr (Observed) take_breakpoints();  // of the frame
         --left;
     }
 }
 
-Fault Cpu::debug_trap() {
-    x_->s[Reg::dr6] |= x_->s[Reg::pending_debug];
-    x_->s[Reg::pending_debug] = 0;
-    x_->s[Reg::activity] = 0;  // it ends HLT (SDM 2A HLT)
-    return Fault{.vector = Vector::db};
+void Cpu::take_breakpoints() { x_->s[Reg::pending_debug] |= std::exchange(x_->breakpoints_hit, 0); }
+
+// B0 to B3 are those of this exception, the other bits stay until software clears them. A delivery
+// that ends in an exit or a gap leaves the exception due.
+std::optional<Outcome> Cpu::take_debug_exception(u64 bits) {
+    CpuState& s = x_->s;
+    const u64 due = std::exchange(s[Reg::pending_debug], 0);
+    const u64 dr6 = std::exchange(s[Reg::dr6], (s[Reg::dr6] & ~dr6::kBreakpoints) | bits);
+    const u64 activity = std::exchange(s[Reg::activity], 0);  // it ends HLT (SDM 2A HLT)
+    x_->pending = Fault{.vector = Vector::db};
+    auto ended = take_fault();
+    if (ended && is_exit_or_gap(*ended)) {
+        s[Reg::pending_debug] = due;
+        s[Reg::dr6] = dr6;
+        s[Reg::activity] = activity;
+    }
+    return ended;
+}
+
+std::optional<Outcome> Cpu::take_nmi() {
+    const Fault nmi{.vector = Vector::nmi};
+    CpuState& s = x_->s;
+    s[Reg::nmi_pending] = 0;
+    s[Reg::nmi_blocked] = 1;
+    const u64 activity = std::exchange(s[Reg::activity], 0);
+    if (x_->observer != nullptr) x_->observer->delivering(*this, nmi);
+    auto ended = deliver(nmi, true);
+    if (!ended) ++steps_;
+    if (ended && is_exit_or_gap(*ended)) {
+        s[Reg::nmi_pending] = 1;
+        s[Reg::nmi_blocked] = 0;
+        s[Reg::activity] = activity;
+    }
+    return ended;
 }
 
 // What `pending` holds either ends the run or is a fault that goes through the IDT: one step.
@@ -293,7 +356,8 @@ void Cpu::retire_exit(u8 length) {
     s[Reg::rip] = (s[Reg::rip] + length) & x_->ip_mask;
     s[Reg::shadow] = 0;
     s[Reg::rflags] &= ~flag::rf;
-    if ((s[Reg::rflags] & flag::tf) != 0) s[Reg::pending_debug] |= kDr6SingleStep;
+    if ((s[Reg::rflags] & flag::tf) != 0) s[Reg::pending_debug] |= dr6::kSingleStep;
+    take_breakpoints();
     ++steps_;
 }
 
@@ -302,12 +366,17 @@ Outcome Cpu::run(const RunLimits& limits, Observer* observer) {
     if (activity == 2) return Shutdown{};
     if (activity == 1) {
         if (x_->interrupt_line && interruptible()) return InterruptWindow{};
-        if (x_->s[Reg::pending_debug] == 0) return Halted{};
+        const bool nmi = x_->s[Reg::nmi_pending] != 0 && x_->s[Reg::nmi_blocked] == 0;
+        if (x_->s[Reg::pending_debug] == 0 && !nmi) return Halted{};
     }
     x_->observer = observer;
-    Outcome outcome = observer != nullptr ? loop<true>(limits) : loop<false>(limits);
+    x_->breakpoints_hit = 0;
+    x_->iterations_left = limits.iterations;
+    u64 left = limits.steps;
+    std::optional<Outcome> outcome;
+    while (!outcome) outcome = observed() ? loop<true>(left) : loop<false>(left);
     x_->observer = nullptr;
-    return outcome;
+    return *outcome;
 }
 
 std::vector<u8> Cpu::peek_code(u64 address, std::size_t size) const {

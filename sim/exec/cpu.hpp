@@ -63,6 +63,10 @@ class Cpu {
     // returned only when delivery itself ends the run (triple fault, exit, gap).
     std::optional<Outcome> deliver_interrupt(u8 vector);
 
+    // A non-maskable interrupt: taken at the next boundary at which neither an NMI is being handled
+    // (until IRET) nor MOV SS shadows it; one can wait. Wakes a halted processor.
+    void raise_nmi() { x_->s[Reg::nmi_pending] = 1; }
+
     // Delivers an exception as if the instruction at RIP had raised it. Outcomes as above.
     std::optional<Outcome> inject_fault(const Fault& fault);
     // The instruction of the last Exit is done: RIP moves past its `length` bytes, the interrupt
@@ -70,7 +74,10 @@ class Cpu {
     void retire_exit(u8 length);
 
     // The linear address of the instruction at RIP.
-    u64 linear_ip() const { return x_->code_base() + x_->s[Reg::rip]; }
+    u64 linear_ip() const {
+        const u64 linear = x_->code_base() + x_->s[Reg::rip];
+        return x_->long_code ? linear : linear & 0xFFFFFFFF;
+    }
     // Bytes at a linear address as an instruction fetch would see them, without faults or side
     // effects: fewer than asked where the translation ends.
     std::vector<u8> peek_code(u64 address, std::size_t size) const;
@@ -81,13 +88,17 @@ class Cpu {
 
   private:
     friend class Machine;
+    // `left`: steps. Nothing: the other kind of loop has to go on.
     template <bool Observed>
-    Outcome loop(const RunLimits& limits);
+    std::optional<Outcome> loop(u64& left);
     u64 get_other(Reg reg) const;
     Block* fetch();
     u64 within_limit(const Block& block);
     Flow run_chain(Block& block, u64 left, u64& retired);
-    Fault debug_trap();
+    void take_breakpoints();  // that were hit become a trap
+    std::optional<Outcome> take_debug_exception(u64 bits);
+    std::optional<Outcome> take_nmi();
+    bool observed() const { return x_->observer != nullptr || x_->watching; }
     std::optional<Outcome> take_fault();
     // Through the IDT (SDM 3A 6.14), with double and triple faults. Nothing: delivered.
     std::optional<Outcome> deliver(Fault fault, bool external);

@@ -1,6 +1,7 @@
 // Interrupts and exceptions through a 64-bit IDT (SDM 3A 6.14), double and triple faults (6.15).
 #include "sim/exec/deliver.hpp"
 
+#include "sim/exec/breakpoints.hpp"
 #include "sim/exec/cpu.hpp"
 #include "sim/exec/segment.hpp"
 
@@ -99,10 +100,13 @@ bool deliver_long(Exec& x, const Fault& f, bool external) {
     const std::size_t skip = f.has_error_code ? 0 : 1;
     const std::size_t bytes = (frame.size() - skip) * 8;
     // Pushed with the rights of the new level, which is a supervisor one unless CPL stays 3.
-    const bool stored = new_cpl == 3 ? x.store_slow(rsp - bytes, &frame[skip], bytes, true)
-                                     : x.system_store(rsp - bytes, &frame[skip], bytes);
-    if (!stored) return false;
-    if (!mark_accessed(x, cs)) return false;
+    const bool system = new_cpl != 3;
+    if (!x.prepare_store(rsp - bytes, bytes, system) || !mark_accessed(x, cs)) return false;
+    if (system) {
+        x.system_store(rsp - bytes, &frame[skip], bytes);
+    } else {
+        x.store_slow(rsp - bytes, &frame[skip], bytes, true);
+    }
 
     if (f.vector == Vector::pf && !external && !f.software) s[Reg::cr2] = f.cr2;
     s[Reg::rsp] = rsp - bytes;
@@ -132,7 +136,11 @@ bool deliver_once(Exec& x, const Fault& f, bool external) {
 std::optional<Outcome> Cpu::deliver(Fault f, bool external) {
     Exec& x = *x_;
     for (;;) {
-        if (deliver_once(x, f, external)) return std::nullopt;
+        if (deliver_once(x, f, external)) {
+            // Debug handlers may use the debug registers (SDM 3B 18.2.4).
+            if (f.vector == Vector::db && !f.software) x.s[Reg::dr7] &= ~dr7::kGeneralDetect;
+            return std::nullopt;
+        }
         const auto* next = std::get_if<Fault>(&x.pending);
         if (next == nullptr) return x.pending;  // an exit or a gap
         const Kind first = kind_of(f, external);

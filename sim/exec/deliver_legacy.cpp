@@ -2,6 +2,7 @@
 // of 16- and 32-bit protected mode (SDM 3A 6.12).
 #include "sim/exec/deliver.hpp"
 #include "sim/exec/stack.hpp"
+#include "sim/exec/task.hpp"
 
 namespace vtlsim::sim {
 namespace {
@@ -71,6 +72,31 @@ bool deliver_real(Exec& x, const Fault& f) {
     return true;
 }
 
+namespace {
+
+void set_cr2(Exec& x, const Fault& f, bool external) {
+    if (f.vector == Vector::pf && !external && !f.software) x.s[Reg::cr2] = f.cr2;
+}
+
+// The error code goes to the stack of the new task.
+bool deliver_to_task(Exec& x, const Fault& f, bool external, u16 selector) {
+    const u32 ext = external || !f.software ? 1 : 0;
+    const Switched result = switch_task(x, {.reason = TaskReason::interrupt,
+                                            .selector = selector,
+                                            .rip = x.s[Reg::rip] + f.length,
+                                            .rflags = flags_image(x, f, external),
+                                            .ext = ext});
+    if (result != Switched::refused) set_cr2(x, f, external);
+    if (result != Switched::done) return false;
+    if (!f.has_error_code) return true;
+    Stack stack(x);
+    if (!stack.push(f.error_code, (x.s[Reg::tr_attr] & 8) != 0 ? 4 : 2)) return false;
+    stack.commit();
+    return true;
+}
+
+}  // namespace
+
 bool deliver_protected(Exec& x, const Fault& f, bool external) {
     CpuState& s = x.s;
     const u32 number = static_cast<u32>(f.vector);
@@ -91,12 +117,8 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
     }
     if (f.software && (gate >> 45 & 3) < old_cpl) return gate_fault(Vector::gp);
     if ((gate >> 47 & 1) == 0) return gate_fault(Vector::np);
-    if (type == kTaskGate) {
-        x.not_modelled("a task gate");
-        return false;
-    }
-
     const u16 selector = static_cast<u16>(gate >> 16);
+    if (type == kTaskGate) return deliver_to_task(x, f, external, selector);
     const bool wide = type == kInterrupt32 || type == kTrap32;
     const u64 target = (gate & 0xFFFF) | (wide ? gate >> 32 & 0xFFFF0000 : 0);
     if ((selector & ~3u) == 0) {
@@ -113,7 +135,9 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
         case Lookup::found:
             break;
     }
-    if (!cs.code() || cs.dpl() > old_cpl) {
+    // Virtual-8086 mode is left for level 0 only.
+    const bool from_virtual = virtual_8086(x);
+    if (!cs.code() || cs.dpl() > old_cpl || (from_virtual && (cs.conforming() || cs.dpl() != 0))) {
         x.fault(Vector::gp, selector_error(selector, ext));
         return false;
     }
@@ -124,7 +148,11 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
     const unsigned new_cpl = cs.conforming() ? old_cpl : cs.dpl();
     const unsigned size = wide ? 4 : 2;
     const u64 image = flags_image(x, f, external);
+    constexpr Seg kVirtualSegments[] = {Seg::gs, Seg::fs, Seg::ds, Seg::es};
     const auto push_frame = [&](Stack& stack, bool switched) {
+        for (const Seg seg : kVirtualSegments) {
+            if (from_virtual && !stack.push(s[selector_of(seg)], size)) return false;
+        }
         if (switched && !(stack.push(s[Reg::ss], size) && stack.push(s[Reg::rsp], size)))
             return false;
         return stack.push(image, size) && stack.push(s[Reg::cs], size) &&
@@ -158,7 +186,10 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
         if (!mark_accessed(x, cs)) return false;
         stack.commit();
     }
-    if (f.vector == Vector::pf && !external && !f.software) s[Reg::cr2] = f.cr2;
+    set_cr2(x, f, external);
+    for (const Seg seg : kVirtualSegments) {
+        if (from_virtual) set_null(x, seg, 0);
+    }
     const u64 flags = x.rflags();
     set_segment(x, Seg::cs, static_cast<u16>((selector & ~3u) | new_cpl), cs);
     s[Reg::rip] = target;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/decode/code_cache.hpp"
+#include "sim/exec/breakpoints.hpp"
 #include "sim/exec/cpu.hpp"
 
 namespace vtlsim::sim {
@@ -58,6 +59,12 @@ Flow Exec::not_modelled(std::string_view what) {
     return Flow::stop;
 }
 
+void Exec::debug_registers_changed() {
+    const bool before = watching;
+    watching = breakpoints_enabled(s);
+    if (before || watching) flush_tlb();
+}
+
 u64 Exec::steps() const {
     const u64 in_chain = block != nullptr ? full_budget - budget - block->count : 0;
     return cpu->steps() + in_chain;
@@ -77,6 +84,8 @@ void Exec::update_context() {
         code_mode = CodeMode::long64;
     } else if (long_mode) {
         code_mode = big_code ? CodeMode::compat32 : CodeMode::compat16;
+    } else if ((s[Reg::rflags] & flag::vm) != 0) {
+        code_mode = CodeMode::virtual16;
     } else if ((s[Reg::cr0] & cr0::pe) != 0) {
         code_mode = big_code ? CodeMode::prot32 : CodeMode::prot16;
     } else {
@@ -91,10 +100,12 @@ void Exec::update_context() {
               ((s[Reg::rflags] & flag::ac) != 0 ? 16u : 0) | (checks_alignment(*this) ? 32u : 0);
 }
 
-// Not where accesses must be looked at one by one: alignment is checked, the page is only partly
-// RAM, or an address that wraps at 4 GBytes here is another one in 64-bit code.
+// Not where accesses must be looked at one by one: alignment is checked, a data breakpoint is in
+// the page, the page is only partly RAM, or an address that wraps at 4 GBytes here is another one
+// in 64-bit code.
 bool Exec::may_cache(u64 address, u64 physical) const {
     if (checks_alignment(*this) || (!long_code && address >> 32 != 0)) return false;
+    if (watching && page_has_data_breakpoint(s, address)) return false;
     return machine->is_ram(address_space, physical & ~kPageMask, kPageSize);
 }
 
@@ -155,6 +166,7 @@ bool Exec::prepare_store_slow(u64 address, std::size_t size, bool system) {
 
 bool Exec::load_slow(u64 address, void* out, std::size_t size, bool stack) {
     if (!probe(address, size, Access::read, stack)) return false;
+    if (watching) breakpoints_hit |= data_breakpoints(s, linear_bits(address), size, Access::read);
     return by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
         u64 physical = 0;
         if (!translate(at, n, Access::read, false, stack, physical)) return false;
@@ -167,6 +179,7 @@ bool Exec::load_slow(u64 address, void* out, std::size_t size, bool stack) {
 bool Exec::store_slow(u64 address, const void* value, std::size_t size, bool stack) {
     // All pages of the store are checked before the first byte changes (SDM 3A 6.15: restartable).
     if (!probe(address, size, Access::write, stack)) return false;
+    if (watching) breakpoints_hit |= data_breakpoints(s, linear_bits(address), size, Access::write);
     return by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
         u64 physical = 0;
         if (!translate(at, n, Access::write, false, stack, physical)) return false;
@@ -193,12 +206,16 @@ bool Exec::system_load(u64 address, void* out, std::size_t size) {
     });
 }
 
-bool Exec::system_store(u64 address, const void* value, std::size_t size) {
-    const bool whole = by_page(address, size, [&](u64 at, std::size_t, std::size_t n) {
+bool Exec::system_probe(u64 address, std::size_t size, Access access) {
+    return by_page(address, size, [&](u64 at, std::size_t, std::size_t n) {
         u64 physical = 0;
-        return translate(at, n, Access::write, true, false, physical);
+        return translate(at, n, access, true, false, physical);
     });
-    return whole && by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
+}
+
+bool Exec::system_store(u64 address, const void* value, std::size_t size) {
+    return system_probe(address, size, Access::write) &&
+           by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
                u64 physical = 0;
                if (!translate(at, n, Access::write, true, false, physical)) return false;
                if (!machine->write(physical, {static_cast<const u8*>(value) + done, n})) {

@@ -48,6 +48,10 @@ struct Exec {
     // The instruction has itself decided whether a single-step trap follows, though TF was set.
     bool step_decided = false;
     ExitControls exits;
+    // DR7 enables a breakpoint: the loop looks at every instruction, and pages with a data
+    // breakpoint stay out of the TLB.
+    bool watching = false;
+    u64 breakpoints_hit = 0;  // B0-B3 of DR6, by the instruction that is executing
     u64 iterations_left = 0;
     u64 tsc_at = 0;  // the step count at which s[tsc] was right
     Outcome pending;
@@ -174,6 +178,8 @@ struct Exec {
     // Accesses of the CPU itself, always with supervisor rights (SDM 3A 4.6).
     bool system_load(u64 address, void* out, std::size_t size);
     bool system_store(u64 address, const void* value, std::size_t size);
+    // Whether both would succeed. False: `pending` is set.
+    bool system_probe(u64 address, std::size_t size, Access access);
 
     // Steps before the block that executes.
     u64 steps() const;
@@ -183,6 +189,7 @@ struct Exec {
     // To be called after CPL, EFLAGS.AC, the address space or a paging control has changed.
     void update_context();
     void flush_tlb() { tlb.flush(); }
+    void debug_registers_changed();                 // DR0-DR3, DR7
     void cache_execute(u64 address, u64 physical);  // remembers a fetch's translation
     // The block at a linear address, if both its translation and its code are cached.
     Block* cached_block(u64 address);
@@ -201,6 +208,7 @@ struct Exec {
     }
     u64 tag(u64 address) const { return (address & ~kPageMask) | context; }
     bool may_cache(u64 address, u64 physical) const;
+    u64 linear_bits(u64 address) const { return long_code ? address : address & 0xFFFFFFFF; }
     void fill_tlb(u64 address, Access access, u64 physical);
 };
 

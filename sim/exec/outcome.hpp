@@ -20,6 +20,8 @@ struct Fault {
     u64 cr2 = 0;            // page faults only: the linear address
     bool software = false;  // INT n, INT3, INTO
     u8 length = 0;  // INT n, INT3, INTO, INT1: of the instruction, which delivery returns past
+    bool general_detect =
+        false;  // #DB of DR7.GD: the only one that is a fault with RF in its image
     friend bool operator==(const Fault&, const Fault&) = default;
 };
 

@@ -52,6 +52,13 @@ void set_null(Exec& x, Seg seg, u16 selector) {
     x.s[attr_of(seg)] = attr::kUnusable;
 }
 
+void set_virtual_segment(Exec& x, Seg seg, u16 selector) {
+    x.s[selector_of(seg)] = selector;
+    x.s[base_of(seg)] = u64{selector} << 4;
+    x.s[limit_of(seg)] = 0xFFFF;
+    x.s[attr_of(seg)] = attr::kRealData | 3u << 5;
+}
+
 bool check_access(Exec& x, Seg seg, u64 offset, std::size_t size, Access access) {
     if (x.long_code) return true;
     const u64 a = x.s[attr_of(seg)];

@@ -6,6 +6,7 @@
 namespace vtlsim::sim {
 
 inline bool virtual_8086(const Exec& x) { return (x.s[Reg::rflags] & flag::vm) != 0; }
+inline bool iopl3(const Exec& x) { return (x.s[Reg::rflags] & flag::iopl) == flag::iopl; }
 // Segments have descriptors: neither real nor virtual-8086 mode.
 inline bool protected_mode(const Exec& x) {
     return (x.s[Reg::cr0] & cr0::pe) != 0 && !virtual_8086(x);
@@ -23,6 +24,9 @@ bool load_segment(Exec& x, Seg seg, u16 selector);
 
 // What a null selector makes of ES, DS, FS, GS and LDTR.
 void set_null(Exec& x, Seg seg, u16 selector);
+
+// A segment of virtual-8086 mode (SDM 3A 21.2.1).
+void set_virtual_segment(Exec& x, Seg seg, u16 selector);
 
 // Sets a segment register without checks.
 void set_segment(Exec& x, Seg seg, u16 selector, const Descriptor& d);

@@ -208,20 +208,23 @@ bool translate_no_count(const Decoded& d, Op& op) {
     return fill_target(d, op);
 }
 
+// INT3 is not sensitive to IOPL in virtual-8086 mode, INT n is (SDM 3A 21.2.7).
+template <bool Sensitive>
 Flow software_interrupt(Exec& x, const Op& op) {
+    if (Sensitive && virtual_8086(x) && !iopl3(x)) return x.fault(Vector::gp, 0);
     x.pending = Fault{.vector = static_cast<Vector>(op.imm), .software = true, .length = op.length};
     return Flow::stop;
 }
 
 bool translate_int(const Decoded& d, Op& op) {
     op.imm = d[0].imm.value.u;
-    op.handler = software_interrupt;
+    op.handler = software_interrupt<true>;
     return true;
 }
 
 bool translate_int3(const Decoded&, Op& op) {
     op.imm = static_cast<u64>(Vector::bp);
-    op.handler = software_interrupt;
+    op.handler = software_interrupt<false>;
     return true;
 }
 

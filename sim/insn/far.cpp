@@ -3,6 +3,7 @@
 #include "sim/insn/far.hpp"
 
 #include "sim/exec/stack.hpp"
+#include "sim/exec/task.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -111,20 +112,92 @@ Flow call_inner(Exec& x, const Op& op, const Gate& gate, Descriptor& cs) {
 }
 
 template <bool Call>
+Flow go_to_task(Exec& x, const Op& op, u16 selector) {
+    return after_switch(x, switch_task(x, {.reason = Call ? TaskReason::call : TaskReason::jump,
+                                           .selector = selector,
+                                           .rip = x.next_rip(op),
+                                           .rflags = x.rflags()}));
+}
+
+// CALL to a more privileged level in long mode: no parameters, a null SS (SDM 3A 5.8.5.1).
+Flow call_inner_long(Exec& x, const Op& op, u16 selector, u64 target, Descriptor& cs) {
+    CpuState& s = x.s;
+    const unsigned level = cs.dpl();
+    const u64 at = 4 + u64{8} * level;
+    if (at + 7 > s[Reg::tr_limit]) {
+        return selector_fault(x, Vector::ts, static_cast<u16>(s[Reg::tr]));
+    }
+    u64 rsp = 0;
+    if (!x.system_load(s[Reg::tr_base] + at, &rsp, 8)) return Flow::stop;
+    const std::array<u64, 4> frame{x.next_rip(op), s[Reg::cs], s[Reg::rsp], s[Reg::ss]};
+    rsp -= sizeof(frame);
+    if (!Exec::canonical(rsp)) return x.fault(Vector::ss, selector_error(static_cast<u16>(level)));
+    if (!x.prepare_store(rsp, sizeof(frame), true)) return Flow::stop;
+    if (!mark_accessed(x, cs)) return Flow::stop;
+    x.system_store(rsp, frame.data(), sizeof(frame));
+    s[Reg::rsp] = rsp;
+    s[Reg::ss] = level;
+    s[Reg::ss_attr] = attr::kUnusable | u64{level} << 5;
+    return enter_code(x, selector, cs, target, level);
+}
+
+// A gate of 16 bytes, which leads to 64-bit code only (SDM 3A 5.8.3.1).
+template <bool Call>
+Flow through_long_gate(Exec& x, const Op& op, u16 selector, Descriptor gate) {
+    switch (read_system_descriptor(x, selector, gate)) {
+        case Lookup::failed:
+            return Flow::stop;
+        case Lookup::outside:
+            return selector_fault(x, Vector::gp, selector);
+        case Lookup::found:
+            break;
+    }
+    if ((gate.upper >> 40 & 0x1F) != 0) return selector_fault(x, Vector::gp, selector);
+    if (!gate.present()) return selector_fault(x, Vector::np, selector);
+    u64 raw = 0;
+    if (!x.system_load(gate.address, &raw, 8)) return Flow::stop;
+    const u16 code = static_cast<u16>(raw >> 16);
+    const u64 target = (raw & 0xFFFF) | (raw >> 32 & 0xFFFF0000) | gate.upper << 32;
+    if ((code & ~3u) == 0) return x.fault(Vector::gp, 0);
+    Descriptor cs;
+    switch (read_descriptor(x, code, cs)) {
+        case Lookup::failed:
+            return Flow::stop;
+        case Lookup::outside:
+            return selector_fault(x, Vector::gp, code);
+        case Lookup::found:
+            break;
+    }
+    const unsigned cpl = static_cast<unsigned>(x.cpl());
+    const bool inward = !cs.conforming() && cs.dpl() < cpl;
+    if (!cs.code() || !cs.long_code() || cs.big() || cs.dpl() > cpl || (!Call && inward)) {
+        return selector_fault(x, Vector::gp, code);
+    }
+    if (!cs.present()) return selector_fault(x, Vector::np, code);
+    if (!target_in_segment(x, cs, target)) return Flow::stop;
+    if (inward) return call_inner_long(x, op, code, target, cs);
+    Stack stack(x);
+    if (Call && !push_return(x, stack, op, 8)) return Flow::stop;
+    if (!mark_accessed(x, cs)) return Flow::stop;
+    stack.commit();
+    return enter_code(x, code, cs, target, cpl);
+}
+
+template <bool Call>
 Flow through_gate(Exec& x, const Op& op, u16 selector, const Descriptor& descriptor) {
     const unsigned type = static_cast<unsigned>(descriptor.attr & 0xF);
     constexpr unsigned kTss16 = 1, kCallGate16 = 4, kTaskGate = 5, kTss32 = 9, kCallGate32 = 12;
-    // Long mode has neither task switches nor 16-bit gates.
-    const bool task = type == kTaskGate || type == kTss16 || type == kTss32;
-    if (task && !long_mode(x)) return x.not_modelled("a task switch");
-    if (type != kCallGate32 && (type != kCallGate16 || long_mode(x))) {
-        return selector_fault(x, Vector::gp, selector);
-    }
-    if (long_mode(x)) return x.not_modelled("a 64-bit call gate");
+    // Long mode has neither task switches nor 16-bit gates. A busy TSS is #GP, too.
+    const bool tss = (type & ~2u) == kTss16 || (type & ~2u) == kTss32;
+    const bool task = tss || type == kTaskGate;
+    const bool known =
+        long_mode(x) ? type == kCallGate32 : task || type == kCallGate16 || type == kCallGate32;
     const unsigned cpl = static_cast<unsigned>(x.cpl());
-    if (descriptor.dpl() < cpl || (selector & 3u) > descriptor.dpl()) {
+    if (!known || descriptor.dpl() < cpl || (selector & 3u) > descriptor.dpl()) {
         return selector_fault(x, Vector::gp, selector);
     }
+    if (tss) return go_to_task<Call>(x, op, selector);
+    if (long_mode(x)) return through_long_gate<Call>(x, op, selector, descriptor);
     if (!descriptor.present()) return selector_fault(x, Vector::np, selector);
     u64 raw = 0;
     if (!x.system_load(descriptor.address, &raw, 8)) return Flow::stop;
@@ -132,6 +205,7 @@ Flow through_gate(Exec& x, const Op& op, u16 selector, const Descriptor& descrip
               .target = raw & 0xFFFF,
               .parameters = static_cast<unsigned>(raw >> 32 & 31),
               .wide = type == kCallGate32};
+    if (task) return go_to_task<Call>(x, op, gate.selector);
     if (gate.wide) gate.target |= raw >> 32 & 0xFFFF0000;
     if ((gate.selector & ~3u) == 0) return x.fault(Vector::gp, 0);
     Descriptor cs;
@@ -150,12 +224,10 @@ Flow through_gate(Exec& x, const Op& op, u16 selector, const Descriptor& descrip
     if (!cs.present()) return selector_fault(x, Vector::np, gate.selector);
     if (inward) return call_inner(x, op, gate, cs);
     if (!target_in_segment(x, cs, gate.target)) return Flow::stop;
-    if constexpr (Call) {
-        Stack stack(x);
-        if (!push_return(x, stack, op, gate.wide ? 4 : 2)) return Flow::stop;
-        stack.commit();
-    }
+    Stack stack(x);
+    if (Call && !push_return(x, stack, op, gate.wide ? 4 : 2)) return Flow::stop;
     if (!mark_accessed(x, cs)) return Flow::stop;
+    stack.commit();
     return enter_code(x, gate.selector, cs, gate.target, cpl);
 }
 
@@ -189,12 +261,10 @@ Flow far_transfer(Exec& x, const Op& op, u16 selector, u64 target) {
     if (!cs.code_or_data()) return through_gate<Call>(x, op, selector, cs);
     if (!same_level_code(x, selector, cs)) return Flow::stop;
     if (!target_in_segment(x, cs, target)) return Flow::stop;
-    if constexpr (Call) {
-        Stack stack(x);
-        if (!push_return(x, stack, op, op.size)) return Flow::stop;
-        stack.commit();
-    }
+    Stack stack(x);
+    if (Call && !push_return(x, stack, op, op.size)) return Flow::stop;
     if (!mark_accessed(x, cs)) return Flow::stop;
+    stack.commit();
     return enter_code(x, selector, cs, target, static_cast<unsigned>(x.cpl()));
 }
 

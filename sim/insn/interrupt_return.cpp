@@ -1,6 +1,7 @@
 #include "sim/insn/interrupt_return.hpp"
 
 #include "sim/exec/stack.hpp"
+#include "sim/exec/task.hpp"
 #include "sim/insn/far.hpp"
 
 namespace vtlsim::sim {
@@ -15,6 +16,7 @@ bool gp_selector(Exec& x, u16 selector) {
 u64 writable_flags(const Exec& x, u64 old, unsigned size) {
     u64 writable = flag::kStatus | flag::tf | flag::df | flag::nt;
     if (size > 2) writable |= flag::rf | flag::ac | flag::id;
+    if (virtual_8086(x)) return writable | flag::if_;
     if (!protected_mode(x) || x.cpl() <= (old >> 12 & 3)) writable |= flag::if_;
     if (!protected_mode(x) || x.cpl() == 0) {
         writable |= flag::iopl;
@@ -23,7 +25,9 @@ u64 writable_flags(const Exec& x, u64 old, unsigned size) {
     return writable;
 }
 
+// Also of virtual-8086 mode, where it needs IOPL 3 (SDM 3A 21.2.7).
 Flow iret_real(Exec& x, const Op& op) {
+    if (virtual_8086(x) && !iopl3(x)) return x.fault(Vector::gp, 0);
     Stack stack(x);
     u64 rip = 0, cs = 0, image = 0;
     if (!stack.pop(rip, op.size) || !stack.pop(cs, op.size) || !stack.pop(image, op.size)) {
@@ -37,16 +41,46 @@ Flow iret_real(Exec& x, const Op& op) {
     x.s[Reg::cs] = cs & 0xFFFF;
     x.s[Reg::cs_base] = (cs & 0xFFFF) << 4;
     x.set_rflags((old & ~writable) | (image & writable));
-    x.s[Reg::nmi_blocked] = 0;
+    return Flow::branch;
+}
+
+// The task that was interrupted or has called: its TSS's selector is in this one's.
+Flow return_to_task(Exec& x, const Op& op) {
+    u16 link = 0;
+    if (!x.system_load(x.s[Reg::tr_base], &link, 2)) return Flow::stop;
+    return after_switch(x, switch_task(x, {.reason = TaskReason::iret,
+                                           .selector = link,
+                                           .rip = x.next_rip(op),
+                                           .rflags = x.rflags()}));
+}
+
+// SDM 3A 21.2.2: ESP, SS, ES, DS, FS and GS are still on the stack.
+Flow enter_virtual(Exec& x, Stack& stack, u64 rip, u64 cs, u64 image) {
+    constexpr Seg kOrder[] = {Seg::ss, Seg::es, Seg::ds, Seg::fs, Seg::gs};
+    u64 rsp = 0;
+    std::array<u64, 5> selectors{};
+    if (!stack.pop(rsp, 4)) return Flow::stop;
+    for (u64& selector : selectors) {
+        if (!stack.pop(selector, 4)) return Flow::stop;
+    }
+    if (rip > 0xFFFF) return x.fault(Vector::gp, 0);
+    x.s[Reg::rip] = rip;
+    x.s[Reg::rsp] = rsp;
+    set_virtual_segment(x, Seg::cs, static_cast<u16>(cs));
+    for (std::size_t i = 0; i < std::size(kOrder); ++i) {
+        set_virtual_segment(x, kOrder[i], static_cast<u16>(selectors[i]));
+    }
+    x.set_rflags(image);
     return Flow::branch;
 }
 
 Flow iret(Exec& x, const Op& op) {
-    if (!protected_mode(x)) return iret_real(x, op);
     CpuState& s = x.s;
+    s[Reg::nmi_blocked] = 0;  // even if the IRET faults (SDM 3A 6.7.1)
+    if (!protected_mode(x)) return iret_real(x, op);
     const u64 old = x.rflags();
     if ((old & flag::nt) != 0) {
-        return long_mode(x) ? x.fault(Vector::gp, 0) : x.not_modelled("a return to another task");
+        return long_mode(x) ? x.fault(Vector::gp, 0) : return_to_task(x, op);
     }
     Stack stack(x);
     u64 rip = 0, cs_slot = 0, image = 0, rsp = 0, ss_slot = 0;
@@ -54,7 +88,7 @@ Flow iret(Exec& x, const Op& op) {
         return Flow::stop;
     }
     if ((image & flag::vm) != 0 && op.size == 4 && !long_mode(x) && x.cpl() == 0) {
-        return x.not_modelled("virtual-8086 mode");
+        return enter_virtual(x, stack, rip, cs_slot, image);
     }
     const u16 cs_selector = static_cast<u16>(cs_slot);
     const unsigned rpl = cs_selector & 3;
@@ -88,7 +122,6 @@ Flow iret(Exec& x, const Op& op) {
         set_segment(x, Seg::cs, cs_selector, cs);
     }
     x.set_rflags((old & ~writable) | (image & writable));
-    s[Reg::nmi_blocked] = 0;
     return Flow::branch;
 }
 

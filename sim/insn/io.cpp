@@ -1,4 +1,6 @@
 // IN OUT INS OUTS: every access that is allowed leaves the machine.
+#include "sim/exec/breakpoints.hpp"
+#include "sim/exec/segment.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -7,9 +9,10 @@ namespace {
 
 constexpr u8 kRax = static_cast<u8>(index_of(Reg::rax));
 
-// CPL <= IOPL, or the bits of the TSS's I/O map are clear (SDM 1 19.5.2). False: `pending` is set.
+// CPL <= IOPL (outside of virtual-8086 mode), or the bits of the TSS's I/O map are clear (SDM
+// 1 19.5.2). False: `pending` is set.
 bool io_allowed(Exec& x, u16 port, unsigned size) {
-    if (x.cpl() <= (x.s[Reg::rflags] >> 12 & 3)) return true;
+    if (!virtual_8086(x) && x.cpl() <= (x.s[Reg::rflags] >> 12 & 3)) return true;
     const u64 base = x.s[Reg::tr_base];
     const u64 limit = x.s[Reg::tr_limit];
     u16 map = 0;
@@ -46,6 +49,7 @@ Flow port_access(Exec& x, const Op& op) {
     const u16 port =
         FromDx ? x.reg<u16>(static_cast<u8>(index_of(Reg::rdx))) : static_cast<u16>(op.imm);
     if (!io_allowed(x, port, op.size)) return Flow::stop;
+    if (x.watching) x.breakpoints_hit |= port_breakpoints(x.s, port, op.size);
     if (!x.exits.ports) {
         if (In) set_accumulator(x, op.size);
         return Flow::next;
@@ -58,19 +62,65 @@ Flow port_access(Exec& x, const Op& op) {
     return x.exit(e, op);
 }
 
+u64 count_mask(const Op& op) {
+    if (op.address_size == 8) return ~u64{0};
+    return op.address_size == 4 ? 0xFFFFFFFF : 0xFFFF;
+}
+
+// A counter or pointer at the width of addresses.
+void set_address_register(Exec& x, const Op& op, Reg reg, u64 value) {
+    const u64 mask = op.address_size == 2 ? 0xFFFF : ~u64{0};
+    x.s[reg] = (x.s[reg] & ~mask) | (value & count_mask(op));
+}
+
+template <bool In>
+Flow string_access(Exec& x, const Op& op);
+
+// Where nobody answers: INS stores ones, what OUTS reads is lost.
+template <bool In>
+Flow unanswered_string(Exec& x, const Op& op) {
+    const bool down = (x.s[Reg::rflags] & flag::df) != 0;
+    const bool stepping = (x.s[Reg::rflags] & flag::tf) != 0;
+    const bool repeated = op.rep || op.repne;
+    constexpr Reg kPointer = In ? Reg::rdi : Reg::rsi;
+    const Reg base = base_of(op.segment);
+    const bool flat = x.long_code && op.segment != Seg::fs && op.segment != Seg::gs;
+    const bool stack = op.segment == Seg::ss;
+    do {
+        if (repeated && x.iterations_left == 0) {
+            x.pending = OutOfWork{};
+            return Flow::stop;
+        }
+        const u64 at = x.s[kPointer] & count_mask(op);
+        const u64 linear = at + (flat ? 0 : x.s[base]);
+        u32 datum = 0xFFFFFFFF;
+        const Access access = In ? Access::write : Access::read;
+        if (!check_access(x, op.segment, at, op.size, access)) return Flow::stop;
+        const bool done = In ? x.store_slow(linear, &datum, op.size, stack)
+                             : x.load_slow(linear, &datum, op.size, stack);
+        if (!done) return Flow::stop;
+        set_address_register(x, op, kPointer, down ? at - op.size : at + op.size);
+        if (!repeated) return Flow::next;
+        --x.iterations_left;
+        set_address_register(x, op, Reg::rcx, x.s[Reg::rcx] - 1);
+        if ((x.s[Reg::rcx] & count_mask(op)) == 0) return Flow::next;
+    } while (!stepping && x.breakpoints_hit == 0 && op.handler == string_access<In>);
+    return Flow::again;
+}
+
 template <bool In>
 Flow string_access(Exec& x, const Op& op) {
     const u16 port = x.reg<u16>(static_cast<u8>(index_of(Reg::rdx)));
     if (!io_allowed(x, port, op.size)) return Flow::stop;
     // With a count of zero nothing is accessed.
-    const u64 count_mask = op.address_size == 2   ? 0xFFFF
-                           : op.address_size == 4 ? 0xFFFFFFFF
-                                                  : ~u64{0};
-    if ((op.rep || op.repne) && (x.s[Reg::rcx] & count_mask) == 0) return Flow::next;
+    const bool repeated = op.rep || op.repne;
+    if (repeated && (x.s[Reg::rcx] & count_mask(op)) == 0) return Flow::next;
+    if (x.watching) x.breakpoints_hit |= port_breakpoints(x.s, port, op.size);
+    if (!x.exits.ports) return unanswered_string<In>(x, op);
     return x.exit(Exit{.kind = ExitKind::io,
                        .in = In,
                        .string = true,
-                       .rep = op.rep || op.repne,
+                       .rep = repeated,
                        .port = port,
                        .size = op.size,
                        .address_size = op.address_size,

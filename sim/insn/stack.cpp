@@ -122,14 +122,23 @@ bool translate_pop(const Decoded& d, Op& op) {
     return set_by_stack_size(op, []<class T>() { return threaded<pop_mem<T>>(); });
 }
 
+// Virtual-8086 mode without CR4.VME: IOPL 3 or #GP(0) (SDM 3A 21.2.7).
+bool may_see_flags(Exec& x) {
+    if (!virtual_8086(x) || iopl3(x)) return true;
+    x.fault(Vector::gp, 0);
+    return false;
+}
+
 template <class T>
 Flow pushf(Exec& x, const Op&) {
+    if (!may_see_flags(x)) return Flow::stop;
     // VM and RF are pushed as 0 (SDM 2B PUSHF).
     return push_value<T>(x, static_cast<T>(x.rflags() & ~(flag::vm | flag::rf)));
 }
 
 template <class T>
 Flow popf(Exec& x, const Op& op) {
+    if (!may_see_flags(x)) return Flow::stop;
     T image{};
     if (!pop_value(x, image)) return Flow::stop;
     // SDM 2B POPF table 4-15, protected mode: IOPL only at CPL 0, IF only with CPL <= IOPL; RF is

@@ -152,7 +152,7 @@ Flow string(Exec& x, const Op& op) {
         if (x.reg<Address>(kRcx) == 0) return Flow::next;
         // The trap of TF comes between iterations, and so does code that a store has changed.
         const bool overwritten = writes(K) && op.handler != string<K, T, Address>;
-        if (stepping || overwritten) return Flow::again;
+        if (stepping || overwritten || x.breakpoints_hit != 0) return Flow::again;
     }
 }
 

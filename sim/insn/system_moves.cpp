@@ -1,7 +1,12 @@
 #include "sim/insn/system_moves.hpp"
 
+#include <utility>
+
+#include "sim/exec/breakpoints.hpp"
+#include "sim/exec/cpu.hpp"
 #include "sim/insn/far.hpp"
 #include "sim/insn/operands.hpp"
+#include "sim/mmu/walk.hpp"
 
 namespace vtlsim::sim {
 namespace {
@@ -25,6 +30,18 @@ Flow go_on(Exec& x, const Op& op) {
 // What is moved: 32 bits outside of 64-bit mode.
 u64 source(const Exec& x, const Op& op) {
     return x.s.scalar[op.src] & (x.long_code ? ~u64{0} : 0xFFFFFFFF);
+}
+
+// Sets a control register that paging depends on. False: #GP(0) is pending.
+bool set_paging_register(Exec& x, Reg reg, u64 value) {
+    const u64 old = std::exchange(x.s[reg], value);
+    if (!pdptes_valid(*x.machine, x.address_space, x.s)) {
+        x.s[reg] = old;
+        x.fault(Vector::gp, 0);
+        return false;
+    }
+    x.flush_tlb();
+    return true;
 }
 
 // dst: general register, src: slot of the control register.
@@ -56,8 +73,8 @@ Flow write_cr0(Exec& x, const Op& op) {
         }
         x.s[Reg::efer] ^= efer::lma;
     }
-    x.s[Reg::cr0] = (value & cr0::kDefined) | cr0::et;
-    x.flush_tlb();
+    // With LMA changed it is not PAE paging, and this cannot fail.
+    if (!set_paging_register(x, Reg::cr0, (value & cr0::kDefined) | cr0::et)) return Flow::stop;
     x.update_context();
     return go_on(x, op);
 }
@@ -72,8 +89,7 @@ Flow write_cr3(Exec& x, const Op& op) {
     if (x.cpl() != 0) return x.fault(Vector::gp, 0);
     const u64 value = source(x, op);
     if (value >> kPhysicalBits != 0) return x.fault(Vector::gp, 0);
-    x.s[Reg::cr3] = value;
-    x.flush_tlb();
+    if (!set_paging_register(x, Reg::cr3, value)) return Flow::stop;
     return go_on(x, op);
 }
 
@@ -86,8 +102,7 @@ Flow write_cr4(Exec& x, const Op& op) {
         return x.fault(Vector::gp, 0);
     }
     if ((value & ~kCr4Modelled) != 0) return x.not_modelled("a bit of CR4 that is being set");
-    x.s[Reg::cr4] = value;
-    x.flush_tlb();
+    if (!set_paging_register(x, Reg::cr4, value)) return Flow::stop;
     return go_on(x, op);
 }
 
@@ -109,9 +124,9 @@ bool debug_access(Exec& x, const Op& op) {
         x.fault(Vector::gp, 0);
         return false;
     }
-    constexpr u64 kGeneralDetect = 1u << 13;
-    if ((x.s[Reg::dr7] & kGeneralDetect) != 0) {
-        x.not_modelled("an access to a debug register with DR7.GD set");
+    if ((x.s[Reg::dr7] & dr7::kGeneralDetect) != 0) {
+        x.s[Reg::dr6] |= dr6::kGeneralDetect;
+        x.pending = Fault{.vector = Vector::db, .general_detect = true};
         return false;
     }
     return true;
@@ -126,19 +141,19 @@ Flow read_debug(Exec& x, const Op& op) {
 Flow write_debug(Exec& x, const Op& op) {
     if (!debug_access(x, op)) return Flow::stop;
     const u64 value = source(x, op);
-    if (op.dst == index_of(Reg::dr6) || op.dst == index_of(Reg::dr7)) {
-        if (value >> 32 != 0) return x.fault(Vector::gp, 0);
-        if (op.dst == index_of(Reg::dr7)) {
-            if ((value & 0xFF) != 0) return x.not_modelled("breakpoints in DR7");
-            x.s[Reg::dr7] = (value & 0xFFFF2FFF) | 0x400;
-        } else {
-            // Bits 0-3 and 13-15 can be written; the others read as after reset.
-            x.s[Reg::dr6] = (value & 0xE00F) | 0xFFFF0FF0;
-        }
-        return Flow::next;
+    const bool dr6 = op.dst == index_of(Reg::dr6);
+    const bool dr7 = op.dst == index_of(Reg::dr7);
+    if ((dr6 || dr7) && value >> 32 != 0) return x.fault(Vector::gp, 0);
+    // The other bits of both read as after reset.
+    if (dr6) {
+        x.s[Reg::dr6] = (value & 0xE00F) | 0xFFFF0FF0;
+    } else if (dr7) {
+        x.s[Reg::dr7] = (value & 0xFFFF23FF) | 0x400;
+    } else {
+        x.s.scalar[op.dst] = value;
     }
-    x.s.scalar[op.dst] = value;
-    return Flow::next;
+    x.debug_registers_changed();
+    return go_on(x, op);
 }
 
 template <class T>

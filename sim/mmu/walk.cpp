@@ -3,6 +3,9 @@
 namespace vtlsim::sim {
 namespace {
 
+// A PDPTE of PAE paging has no rights (SDM 3A table 4-8).
+constexpr u64 kPdpteReserved = 0x1E6 | 0x7FF0'0000'0000'0000 | pte::no_execute;
+
 // Bits that must be zero, from the mode, the level (1 is the last) and whether the entry maps a
 // page itself.
 u64 reserved_bits(const PagingMode& mode, const CpuState& s, unsigned level, bool maps_page) {
@@ -12,9 +15,8 @@ u64 reserved_bits(const PagingMode& mode, const CpuState& s, unsigned level, boo
     }
     u64 bits = (s[Reg::efer] & efer::nxe) == 0 ? pte::no_execute : 0;
     if (mode.levels == 3 && level == 3) {
-        // A PDPTE of PAE paging has no rights (SDM 3A table 4-8). The CPU checks these bits when
-        // CR3 is loaded; here they are checked when the entry is used.
-        return 0x1E6 | pte::no_execute;
+        // Also checked when CR3 is loaded, for here the entries are read anew at each use.
+        return kPdpteReserved;
     }
     if (mode.levels == 4 && level == 4) bits |= pte::large;
     // PAE paging ignores no bits up there (SDM 3A tables 4-9 to 4-11).
@@ -33,6 +35,18 @@ PagingMode paging_mode(const CpuState& s) {
     if ((s[Reg::efer] & efer::lma) != 0) return {.levels = 4};
     if ((s[Reg::cr4] & cr4::pae) != 0) return {.levels = 3};
     return {.levels = 2, .index_bits = 10, .entry_size = 4};
+}
+
+bool pdptes_valid(const Machine& machine, u8 address_space, const CpuState& s) {
+    if (paging_mode(s).levels != 3 || s[Reg::identity_map] != 0) return true;
+    for (u64 i = 0; i < 4; ++i) {
+        const u64 at = (s[Reg::cr3] & 0xFFFFFFE0) + 8 * i;
+        u64 entry = 0;
+        if (!machine.is_ram(address_space, at, sizeof(entry))) continue;
+        machine.read(at, {reinterpret_cast<u8*>(&entry), sizeof(entry)});
+        if ((entry & pte::present) != 0 && (entry & kPdpteReserved) != 0) return false;
+    }
+    return true;
 }
 
 Walk walk_tables(const Machine& machine, u8 address_space, const CpuState& s, u64 linear) {

@@ -19,6 +19,10 @@ struct PagingMode {
 };
 PagingMode paging_mode(const CpuState& s);
 
+// What MOV to CR0, CR3 and CR4 checks of PAE paging's four top entries (SDM 3A 4.4.1); true in the
+// other modes. `s` is the state with the new value.
+bool pdptes_valid(const Machine& machine, u8 address_space, const CpuState& s);
+
 struct Walk {
     enum class End : u8 { mapped, not_present, reserved, outside_ram };
     End end = End::mapped;

@@ -23,21 +23,21 @@ Policy policy_of(std::string_view name) {
     static const std::set<std::string_view> kFx{"fcw", "fsw", "ftw", "fop", "fip", "fdp", "mxcsr"};
     static const std::set<std::string_view> kShared{"xcr0", "dr0", "dr1",     "dr2",
                                                     "dr3",  "tsc", "activity"};
-    static const std::set<std::string_view> kPrivate{"rip",          "rsp",
-                                                     "rflags",       "cr0",
-                                                     "cr3",          "cr4",
-                                                     "cr8",          "dr7",
-                                                     "idtr_base",    "idtr_limit",
-                                                     "gdtr_base",    "gdtr_limit",
-                                                     "efer",         "pat",
-                                                     "sysenter_cs",  "sysenter_esp",
-                                                     "sysenter_eip", "star",
-                                                     "lstar",        "cstar",
-                                                     "sfmask",       "kernel_gs_base",
-                                                     "tsc_aux",      "apic_base",
-                                                     "misc_enable",  "shadow",
-                                                     "nmi_blocked",  "pending_debug",
-                                                     "identity_map"};
+    static const std::set<std::string_view> kPrivate{"rip",           "rsp",
+                                                     "rflags",        "cr0",
+                                                     "cr3",           "cr4",
+                                                     "cr8",           "dr7",
+                                                     "idtr_base",     "idtr_limit",
+                                                     "gdtr_base",     "gdtr_limit",
+                                                     "efer",          "pat",
+                                                     "sysenter_cs",   "sysenter_esp",
+                                                     "sysenter_eip",  "star",
+                                                     "lstar",         "cstar",
+                                                     "sfmask",        "kernel_gs_base",
+                                                     "tsc_aux",       "apic_base",
+                                                     "misc_enable",   "shadow",
+                                                     "nmi_blocked",   "nmi_pending",
+                                                     "pending_debug", "identity_map"};
     if (kGprs.count(name) != 0) return Policy::gpr;
     if (kFx.count(name) != 0 || name.starts_with("xmm") || name.starts_with("fpr")) {
         return Policy::fx;
