@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,20 +10,29 @@
 
 namespace vtlsim::runner {
 
+namespace conform {
+struct Case;
+struct Answer;
+}  // namespace conform
+
 struct ConformOptions {
     u64 seed = 1;
     u64 count = 1'000'000;          // cases, over all forms
     std::vector<std::string> only;  // mnemonics, lower case; empty: all
     bool shrink = false;
+    // For tests of the comparison itself: changes the simulator's answers.
+    std::function<void(const conform::Case&, conform::Answer&)> distort;
 };
 
 struct ConformResult {
     bool skipped = false;
     u64 cases = 0;       // run on both
     u64 mismatches = 0;  // cases with a difference in defined state
-    u64 undefined = 0;   // cases that differ only in what undefined.hpp lets differ
+    u64 undefined = 0;   // cases that differ only in what undefined.hpp or a bound lets differ
     u64 gaps = 0;        // cases that the simulator does not model
     std::string report;  // text, the same for the same options on the same processor
+    // The smallest failing case of each mnemonic that differs: lines for `vtlsim exec`.
+    std::vector<std::string> shrunk;
 };
 
 // `progress` gets a line now and then; null: none. The names in `only` must have passed

@@ -5,96 +5,96 @@
 #include <set>
 #include <tuple>
 
-#include "runner/conform/undefined.hpp"
+#include <fmt/format.h>
+
+#include "runner/conform/host.hpp"
 #include "sim/insn/rows.hpp"
 
 namespace vtlsim::runner::conform {
 namespace {
 
-// Why an instruction is not run, or empty. The reasons are those of user mode, of one instruction
-// at a time, and of what two processors need not agree on.
-std::string_view reason_to_leave_out(const sim::Decoded& d) {
-    switch (d.insn.meta.category) {
-        case ZYDIS_CATEGORY_COND_BR:
-        case ZYDIS_CATEGORY_UNCOND_BR:
-        case ZYDIS_CATEGORY_CALL:
-        case ZYDIS_CATEGORY_RET:
-        case ZYDIS_CATEGORY_INTERRUPT:
+constexpr const char* kNoFar64 = "far pointers with 64-bit offsets, which AMD has not";
+
+// Why an instruction is not run, or empty: what it does is not the processor's alone, or not the
+// same on all processors. What is privileged is run, for its fault.
+std::string reason_to_leave_out(Mode mode, const sim::Decoded& d) {
+    const ZydisDecodedInstruction& insn = d.insn;
+    const bool near = insn.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT ||
+                      insn.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+    const bool far = insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+    if (mode == Mode::long64 && near && (insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0) {
+        return "near branches with 66h in 64-bit mode: AMD takes 16 bits, Intel 64";
+    }
+    switch (insn.meta.category) {
         case ZYDIS_CATEGORY_SYSCALL:
-        case ZYDIS_CATEGORY_SYSRET:
-            return "control transfer";
-        case ZYDIS_CATEGORY_IO:
-        case ZYDIS_CATEGORY_IOSTRINGOP:
-            return "port access";
-        case ZYDIS_CATEGORY_SYSTEM:
-        case ZYDIS_CATEGORY_VTX:
-        case ZYDIS_CATEGORY_SEGOP:
-        case ZYDIS_CATEGORY_RDWRFSGS:
-        case ZYDIS_CATEGORY_SMAP:
-            return "system instruction";
+            return "would call the host's kernel";
         case ZYDIS_CATEGORY_XSAVE:
         case ZYDIS_CATEGORY_XSAVEOPT:
-            return "state whose layout differs between processors";
+            return "the host's kernel has set XCR0 and CR4.OSXSAVE";
         case ZYDIS_CATEGORY_RDRAND:
         case ZYDIS_CATEGORY_RDSEED:
             return "random results";
+        case ZYDIS_CATEGORY_VTX:
+            return "belongs to the host's hypervisor";
         default:
             break;
     }
-    switch (d.insn.mnemonic) {
+    switch (insn.mnemonic) {
         case ZYDIS_MNEMONIC_CPUID:
         case ZYDIS_MNEMONIC_RDTSC:
         case ZYDIS_MNEMONIC_RDTSCP:
+        case ZYDIS_MNEMONIC_RDPID:
+        case ZYDIS_MNEMONIC_RDPMC:
         case ZYDIS_MNEMONIC_XGETBV:
-            return "results differ between processors";
-        case ZYDIS_MNEMONIC_FXSAVE:
-        case ZYDIS_MNEMONIC_FXSAVE64:
-        case ZYDIS_MNEMONIC_FXRSTOR:
-        case ZYDIS_MNEMONIC_FXRSTOR64:
-            return "state whose layout differs between processors";
-        case ZYDIS_MNEMONIC_STI:
-        case ZYDIS_MNEMONIC_CLI:
-        case ZYDIS_MNEMONIC_HLT:
-        case ZYDIS_MNEMONIC_INVD:
-        case ZYDIS_MNEMONIC_WBINVD:
-        case ZYDIS_MNEMONIC_IRET:
-        case ZYDIS_MNEMONIC_IRETD:
-        case ZYDIS_MNEMONIC_IRETQ:
-            return "system instruction";
+        case ZYDIS_MNEMONIC_XSETBV:
+            return "the answer is the host's: its CPUID, clock or XCR0";
+        case ZYDIS_MNEMONIC_VMCALL:
+        case ZYDIS_MNEMONIC_VMMCALL:
+            return "belongs to the host's hypervisor";
+        case ZYDIS_MNEMONIC_INT:
+        case ZYDIS_MNEMONIC_SYSCALL:
+        case ZYDIS_MNEMONIC_SYSENTER:
+            return "would call the host's kernel";
+        case ZYDIS_MNEMONIC_SGDT:
+        case ZYDIS_MNEMONIC_SIDT:
+        case ZYDIS_MNEMONIC_SLDT:
+        case ZYDIS_MNEMONIC_STR:
+        case ZYDIS_MNEMONIC_SMSW:
+            return "the answer is the host kernel's: its tables, or its emulation for UMIP";
+        case ZYDIS_MNEMONIC_MONITOR:
+        case ZYDIS_MNEMONIC_MWAIT:
+        case ZYDIS_MNEMONIC_MONITORX:
+        case ZYDIS_MNEMONIC_MWAITX:
+            return "the host's MISC_ENABLE or hypervisor decides";
+        case ZYDIS_MNEMONIC_LSS:
+        case ZYDIS_MNEMONIC_LFS:
+        case ZYDIS_MNEMONIC_LGS:
+            if (insn.operand_width == 64) return kNoFar64;
+            break;
         default:
             break;
     }
-    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
-        if (!d.is_reg(i)) continue;
-        switch (ZydisRegisterGetClass(d[i].reg.value)) {
-            case ZYDIS_REGCLASS_CONTROL:
-            case ZYDIS_REGCLASS_DEBUG:
-                return "system instruction";
-            case ZYDIS_REGCLASS_SEGMENT:
-                if ((d[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
-                    return "segment load (its other forms are run)";
-                }
-                break;
-            default:
-                break;
-        }
+    if (far && insn.operand_width == 64 && insn.mnemonic != ZYDIS_MNEMONIC_RET) return kNoFar64;
+    if (insn.mnemonic == ZYDIS_MNEMONIC_NOP && insn.opcode == 0x0D && d.is_reg(0)) {
+        return "0F 0D with a register: a NOP or undefined";
     }
-    if (d.insn.mnemonic == ZYDIS_MNEMONIC_NOP && d.insn.opcode == 0x0D && d.is_reg(0)) {
-        return "0F 0D with a register is a NOP or undefined (its other forms are run)";
-    }
-    return vendor_specific(d.insn.mnemonic);
+    const std::string_view missing = missing_extension(d);
+    return missing.empty() ? "" : fmt::format("the host lacks {}", missing);
 }
 
 class Enumerator {
   public:
-    explicit Enumerator(const std::vector<ZydisMnemonic>& only) : only_(only) {}
+    Enumerator(Mode mode, const std::vector<ZydisMnemonic>& only, Forms& out)
+        : mode_(mode), only_(only), out_(out) {}
 
     void legacy() {
         const std::vector<std::vector<u8>> maps{{}, {0x0F}, {0x0F, 0x38}, {0x0F, 0x3A}};
         for (const u8 prefix : std::array<u8, 4>{0, 0x66, 0xF3, 0xF2}) {
             for (const bool rex_w : {false, true}) {
+                if (rex_w && mode_ == Mode::compat32) continue;
                 for (const auto& map : maps) {
                     Form form;
+                    form.mode = mode_;
                     form.rex_w = rex_w;
                     if (prefix != 0) form.head.push_back(prefix);
                     form.prefixes = static_cast<u8>(form.head.size());
@@ -114,6 +114,7 @@ class Enumerator {
             for (u8 pp = 0; pp < 4; ++pp) {
                 for (const bool w : {false, true}) {
                     Form form;
+                    form.mode = mode_;
                     form.vex = true;
                     form.rex_w = w;
                     form.head.push_back(0xC4);
@@ -126,13 +127,13 @@ class Enumerator {
             }
         }
     }
-    Forms result() && { return std::move(out_); }
 
   private:
-    static bool is_prefix(unsigned opcode) {
-        return (opcode & 0xF0) == 0x40 || opcode == 0x0F || opcode == 0x26 || opcode == 0x2E ||
-               opcode == 0x36 || opcode == 0x3E || (opcode >= 0x62 && opcode <= 0x67) ||
-               opcode == 0xC4 || opcode == 0xC5 || opcode == 0xF0 || opcode == 0xF2 ||
+    bool is_prefix(unsigned opcode) const {
+        const bool rex = (opcode & 0xF0) == 0x40;
+        return (mode_ == Mode::long64 && rex) || opcode == 0x0F || opcode == 0x26 ||
+               opcode == 0x2E || opcode == 0x36 || opcode == 0x3E ||
+               (opcode >= 0x64 && opcode <= 0x67) || opcode == 0xF0 || opcode == 0xF2 ||
                opcode == 0xF3;
     }
     // Opcodes of which ModRM.rm, too, selects the instruction.
@@ -169,7 +170,10 @@ class Enumerator {
         std::array<u8, 24> bytes{};
         std::copy(form.head.begin(), form.head.end(), bytes.begin());
         bytes[form.head.size()] = modrm;
-        return decode(bytes.data(), bytes.size(), d);
+        const bool good = ZYAN_SUCCESS(decode(form.mode, bytes, d));
+        const bool vex = d.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+        // Some opcodes are the first byte of a VEX or EVEX prefix with other operands.
+        return good && vex == form.vex;
     }
     void add(Form form, const sim::Decoded& d) {
         if (sim::find_row(d.insn.mnemonic) == nullptr) return;
@@ -180,42 +184,68 @@ class Enumerator {
         form.mnemonic = d.insn.mnemonic;
         form.has_modrm = (d.insn.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
         if (!form.has_modrm) form.modrm = 0;
-        const std::string_view reason = reason_to_leave_out(d);
+        const std::string reason = reason_to_leave_out(mode_, d);
         if (!reason.empty()) {
-            out_.left_out.emplace(ZydisMnemonicGetString(form.mnemonic), reason);
+            out_.left_out[reason].insert(ZydisMnemonicGetString(form.mnemonic));
             return;
         }
         const auto key = std::tuple(form.head, form.has_modrm ? form.modrm : 0, form.has_modrm);
         if (seen_.insert(key).second) out_.run.push_back(form);
     }
 
+    Mode mode_;
     const std::vector<ZydisMnemonic>& only_;
-    Forms out_;
+    Forms& out_;
     std::set<std::tuple<Head, int, bool>> seen_;
 };
 
-}  // namespace
-
-bool decode(const u8* bytes, std::size_t size, sim::Decoded& out) {
-    static const ZydisDecoder decoder = [] {
+const ZydisDecoder& decoder_of(Mode mode) {
+    const auto make = [](ZydisMachineMode machine, ZydisStackWidth width) {
         ZydisDecoder d;
-        ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        ZydisDecoderInit(&d, machine, width);
         ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
         ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
         return d;
-    }();
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, size, &out.insn, out.operands))) {
-        return false;
-    }
-    out.mend_base();
-    return true;
+    };
+    static const std::array<ZydisDecoder, 2> decoders{
+        make(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64),
+        make(ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32)};
+    return decoders[static_cast<std::size_t>(mode)];
 }
 
-Forms enumerate_forms(const std::vector<ZydisMnemonic>& only) {
-    Enumerator enumerator(only);
-    enumerator.legacy();
-    enumerator.vex();
-    return std::move(enumerator).result();
+}  // namespace
+
+ZyanStatus decode(Mode mode, std::span<const u8> bytes, sim::Decoded& out) {
+    const ZyanStatus status = ZydisDecoderDecodeFull(&decoder_of(mode), bytes.data(), bytes.size(),
+                                                     &out.insn, out.operands);
+    if (ZYAN_SUCCESS(status)) out.mend_base();
+    return status;
+}
+
+bool is_transfer(const sim::Decoded& d) {
+    switch (d.insn.meta.category) {
+        case ZYDIS_CATEGORY_COND_BR:
+        case ZYDIS_CATEGORY_UNCOND_BR:
+        case ZYDIS_CATEGORY_CALL:
+        case ZYDIS_CATEGORY_RET:
+        case ZYDIS_CATEGORY_SYSRET:
+            return true;
+        case ZYDIS_CATEGORY_INTERRUPT:
+            return d.insn.mnemonic != ZYDIS_MNEMONIC_BOUND;
+        default:
+            return false;
+    }
+}
+
+Forms enumerate_forms(const std::vector<ZydisMnemonic>& only, bool with_compat32) {
+    Forms out;
+    for (const Mode mode : {Mode::long64, Mode::compat32}) {
+        if (mode == Mode::compat32 && !with_compat32) continue;
+        Enumerator enumerator(mode, only, out);
+        enumerator.legacy();
+        enumerator.vex();
+    }
+    return out;
 }
 
 }  // namespace vtlsim::runner::conform

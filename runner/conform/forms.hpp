@@ -4,6 +4,8 @@
 #include <array>
 #include <compare>
 #include <map>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +29,10 @@ struct Head {
     friend auto operator<=>(const Head&, const Head&) = default;
 };
 
-// One row of an opcode map with one kind of ModRM.rm. The case's generator chooses the rest.
+// One row of an opcode map in one mode with one kind of ModRM.rm. The case's generator chooses the
+// rest.
 struct Form {
+    Mode mode = Mode::long64;
     ZydisMnemonic mnemonic = ZYDIS_MNEMONIC_INVALID;
     Head head;        // prefixes, REX or VEX as in the sample, opcode
     u8 prefixes = 0;  // how many bytes of head are 66, F2, F3
@@ -44,14 +48,17 @@ struct Form {
 
 struct Forms {
     std::vector<Form> run;
-    // Mnemonics that have a row but are not run, and why.
-    std::map<std::string, std::string> left_out;
+    // Mnemonics of which forms are not run, by the reason.
+    std::map<std::string, std::set<std::string>> left_out;
 };
 
 // Forms of all rows, in the order of the opcode maps; of `only` if that is not empty.
-Forms enumerate_forms(const std::vector<ZydisMnemonic>& only);
+Forms enumerate_forms(const std::vector<ZydisMnemonic>& only, bool with_compat32);
 
 // As the simulator decodes.
-bool decode(const u8* bytes, std::size_t size, sim::Decoded& out);
+ZyanStatus decode(Mode mode, std::span<const u8> bytes, sim::Decoded& out);
+
+// A branch, call or return, or an interrupt that is an instruction.
+bool is_transfer(const sim::Decoded& d);
 
 }  // namespace vtlsim::runner::conform

@@ -17,12 +17,17 @@ class Native {
     static std::unique_ptr<Native> start(std::string& reason);
     virtual ~Native() = default;
 
-    // Up to kBatch cases, to be filled in by the caller.
+    // Whether the kernel lets a process run 32-bit code.
+    virtual bool has_compat32() const = 0;
+    // To be filled in by the caller.
     virtual std::span<Case> cases() = 0;
-    // The child runs the first `count` of them while the caller does something else.
-    virtual void submit(std::size_t count) = 0;
-    // Waits for it. Empty: the child has died; `reason` says of what, at which case.
-    virtual std::span<const Answer> answers(std::string& reason) = 0;
+    // The child runs the cases from `first` to before `end` while the caller does something else.
+    virtual void submit(std::size_t first, std::size_t end) = 0;
+    // Waits for it, and returns the case at which the child died or hung, or `end`. The answers
+    // before that one are good, and another child takes over for the next submit(); if that is not
+    // possible, `lost` becomes true.
+    virtual std::size_t wait(bool& lost) = 0;
+    virtual std::span<const Answer> answers() const = 0;
 };
 
 }  // namespace vtlsim::runner::conform

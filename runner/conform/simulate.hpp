@@ -16,6 +16,8 @@ class Simulated {
   private:
     sim::Machine machine_;
     sim::Cpu& cpu_;
+    bool fits_ = false;   // all was written
+    bool ports_ = false;  // the TSS is mapped
 };
 
 // The case as a request of `vtlsim exec`, with the scratch page if the instruction may use it.

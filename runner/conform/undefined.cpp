@@ -1,5 +1,6 @@
 #include "runner/conform/undefined.hpp"
 
+#include "runner/conform/host.hpp"
 #include "sim/state/bits.hpp"
 
 namespace vtlsim::runner::conform {
@@ -7,7 +8,7 @@ namespace {
 
 namespace flag = sim::flag;
 
-constexpr u64 kC1 = 0x200, kConditions = 0x4500;
+constexpr u64 kC1 = 0x200, kConditions = 0x4500, kTop = 0x3800;
 
 // The error summary bit of FSW: an exception that is not masked.
 bool unmasked(const State& s) { return (s.fx[kFsw] & 0x80) != 0; }
@@ -18,16 +19,11 @@ u64 shift_count(const sim::Decoded& d, const State& before, unsigned operand) {
     return raw & (d[0].size == 64 ? 63 : 31);
 }
 
-}  // namespace
+Undefined flags(std::string_view reason, u64 which) { return {.reason = reason, .flags = which}; }
 
-namespace {
-
-Undefined after_fault(const sim::Decoded& d) {
-    Undefined out;
-    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
-        // The parts of a large operand are accessed in the processor's own order.
-        if (d.is_mem(i) && d[i].size > 80 && d[i].size != 128) out.cr2_offset = true;
-    }
+Undefined after_fault(const sim::Decoded& d, const State& native) {
+    if (native.vector != 14) return {};
+    constexpr u64 kWithinPage = kPage - 1;
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_CMPSB:
         case ZYDIS_MNEMONIC_CMPSW:
@@ -36,88 +32,132 @@ Undefined after_fault(const sim::Decoded& d) {
         case ZYDIS_MNEMONIC_SCASB:
         case ZYDIS_MNEMONIC_SCASW:
         case ZYDIS_MNEMONIC_SCASD:
-        case ZYDIS_MNEMONIC_SCASQ:
-            out.cr2_offset = true;  // which of two operands faults first
-            // SDM 2B REP: the flags from before the first iteration. AMD: of the last one.
-            out.flags = flag::kStatus;
-            break;
-        case ZYDIS_MNEMONIC_MASKMOVDQU:
-            out.cr2_offset = true;
-            break;
+        case ZYDIS_MNEMONIC_SCASQ: {
+            const bool repeated = (d.insn.attributes & (ZYDIS_ATTRIB_HAS_REPE |
+                                                        ZYDIS_ATTRIB_HAS_REPNE)) != 0;
+            if (!repeated || !host_is_amd()) return {};
+            return flags("a REP CMPS or SCAS that faults: the SDM (2B REP) restores the flags from "
+                         "before it, AMD leaves those of the last iteration",
+                         flag::kStatus);
+        }
         case ZYDIS_MNEMONIC_MASKMOVQ:
-            out.fpu_top = true;  // AMD turns to MMX state although the store faults
-            break;
+            // SDM 2B MASKMOVQ: transition to MMX state in any case? The fault comes before it.
+            if (!host_is_amd()) return {};
+            return {.reason = "a MASKMOVQ that faults: AMD has made the transition to MMX state",
+                    .fsw = kTop,
+                    .ftw = 0xFF};
         default:
             break;
     }
-    return out;
+    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
+        if (d.is_mem(i) && d[i].size > 128) {
+            return {.reason = "CR2 within the page for operands of more than 16 bytes: the order of "
+                              "their parts is the processor's (SDM 3A 4.7 says only that an access "
+                              "faulted there)",
+                    .cr2 = kWithinPage};
+        }
+    }
+    return {};
 }
 
 }  // namespace
 
-Undefined undefined_after(const sim::Decoded& d, const State& before, const State& after) {
-    if (after.vector != kNoVector) return after_fault(d);
+Undefined undefined_after(const sim::Decoded& d, const State& before, const State& native,
+                          const State& simulated) {
+    if (simulated.vector != kNoVector && simulated.vector != 3) return after_fault(d, native);
     const u64 bits = d[0].size;
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_AND:
         case ZYDIS_MNEMONIC_OR:
         case ZYDIS_MNEMONIC_XOR:
         case ZYDIS_MNEMONIC_TEST:
-            return {.flags = flag::af};
+            return flags("AF after logic (SDM 2A AND)", flag::af);
         case ZYDIS_MNEMONIC_MUL:
         case ZYDIS_MNEMONIC_IMUL:
-            return {.flags = flag::sf | flag::zf | flag::af | flag::pf};
+            return flags("SF ZF AF PF after MUL (SDM 2B MUL)",
+                         flag::sf | flag::zf | flag::af | flag::pf);
         case ZYDIS_MNEMONIC_DIV:
         case ZYDIS_MNEMONIC_IDIV:
-            return {.flags = flag::kStatus};
+            return flags("all status flags after DIV (SDM 2A DIV)", flag::kStatus);
+        case ZYDIS_MNEMONIC_AAA:
+        case ZYDIS_MNEMONIC_AAS:
+            return flags("OF SF ZF PF after AAA, AAS (SDM 2A AAA)",
+                         flag::of | flag::sf | flag::zf | flag::pf);
+        case ZYDIS_MNEMONIC_AAD:
+        case ZYDIS_MNEMONIC_AAM:
+            return flags("OF AF CF after AAD, AAM (SDM 2A AAD)", flag::of | flag::af | flag::cf);
+        case ZYDIS_MNEMONIC_DAA:
+        case ZYDIS_MNEMONIC_DAS:
+            return flags("OF after DAA, DAS (SDM 2A DAA)", flag::of);
         case ZYDIS_MNEMONIC_SHL:
         case ZYDIS_MNEMONIC_SHR:
         case ZYDIS_MNEMONIC_SAR: {
             const u64 count = shift_count(d, before, 1);
             if (count == 0) return {};
             const bool cf = d.insn.mnemonic != ZYDIS_MNEMONIC_SAR && count >= bits;
-            return {.flags = flag::af | (count == 1 ? 0 : flag::of) | (cf ? flag::cf : 0)};
+            return flags("shifts: AF; OF unless by 1; CF of SHL and SHR by the width or more (SDM 2B "
+                         "SAL)",
+                         flag::af | (count == 1 ? 0 : flag::of) | (cf ? flag::cf : 0));
         }
         case ZYDIS_MNEMONIC_ROL:
         case ZYDIS_MNEMONIC_ROR:
         case ZYDIS_MNEMONIC_RCL:
         case ZYDIS_MNEMONIC_RCR: {
             const u64 count = shift_count(d, before, 1);
-            return {.flags = count == 0 || count == 1 ? 0 : flag::of};
+            if (count <= 1) return {};
+            return flags("OF after rotates by more than 1 (SDM 2B RCL)", flag::of);
         }
         case ZYDIS_MNEMONIC_SHLD:
         case ZYDIS_MNEMONIC_SHRD: {
             const u64 count = shift_count(d, before, 2);
             if (count == 0) return {};
-            if (count > bits) return {.flags = flag::kStatus, .destination = true};
-            return {.flags = flag::af | (count == 1 ? 0 : flag::of)};
+            if (count > bits) {
+                return {.reason = "SHLD, SHRD by more than the width: all (SDM 2B SHLD)",
+                        .flags = flag::kStatus,
+                        .destination = true};
+            }
+            return flags("SHLD, SHRD: AF; OF unless by 1 (SDM 2B SHLD)",
+                         flag::af | (count == 1 ? 0 : flag::of));
         }
         case ZYDIS_MNEMONIC_BT:
         case ZYDIS_MNEMONIC_BTS:
         case ZYDIS_MNEMONIC_BTR:
         case ZYDIS_MNEMONIC_BTC:
-            return {.flags = flag::of | flag::sf | flag::af | flag::pf};
+            return flags("OF SF AF PF after BT (SDM 2A BT)",
+                         flag::of | flag::sf | flag::af | flag::pf);
         case ZYDIS_MNEMONIC_BSF:
         case ZYDIS_MNEMONIC_BSR:
             // With a source of zero the destination is undefined: SDM; AMD keeps it.
-            return {.flags = flag::kStatus & ~flag::zf};
+            return flags("CF OF SF AF PF after BSF, BSR (SDM 2A BSF)", flag::kStatus & ~flag::zf);
+        case ZYDIS_MNEMONIC_BSWAP:
+            if (bits != 16) return {};
+            return {.reason = "BSWAP of a 16-bit register (SDM 2A BSWAP)", .destination = true};
         case ZYDIS_MNEMONIC_LZCNT:
         case ZYDIS_MNEMONIC_TZCNT:
-            return {.flags = flag::of | flag::sf | flag::af | flag::pf};
+            return flags("OF SF AF PF after LZCNT, TZCNT (SDM 2A LZCNT)",
+                         flag::of | flag::sf | flag::af | flag::pf);
         case ZYDIS_MNEMONIC_ANDN:
         case ZYDIS_MNEMONIC_BLSI:
         case ZYDIS_MNEMONIC_BLSMSK:
         case ZYDIS_MNEMONIC_BLSR:
         case ZYDIS_MNEMONIC_BZHI:
-            return {.flags = flag::af | flag::pf};
+            return flags("AF PF after ANDN, BLSI, BLSMSK, BLSR, BZHI (SDM 2A ANDN)",
+                         flag::af | flag::pf);
         case ZYDIS_MNEMONIC_BEXTR:
-            return {.flags = flag::af | flag::sf | flag::pf};
+            return flags("AF SF PF after BEXTR (SDM 2A BEXTR)", flag::af | flag::sf | flag::pf);
+        default:
+            break;
+    }
+    if (!host_is_amd()) return {};
+    switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_FCOMI:
         case ZYDIS_MNEMONIC_FCOMIP:
         case ZYDIS_MNEMONIC_FUCOMI:
         case ZYDIS_MNEMONIC_FUCOMIP:
-            // SDM 2A FCOMI: C1 is cleared. AMD keeps it.
-            return {.flags = unmasked(after) ? flag::kStatus : 0, .fsw = kC1};
+            return {.reason = "FCOMI: the SDM (2A FCOMI) clears C1, AMD keeps it; with an unmasked "
+                              "exception AMD sets the flags",
+                    .flags = unmasked(simulated) ? flag::zf | flag::pf | flag::cf : 0,
+                    .fsw = kC1};
         case ZYDIS_MNEMONIC_FCOM:
         case ZYDIS_MNEMONIC_FCOMP:
         case ZYDIS_MNEMONIC_FCOMPP:
@@ -127,29 +167,10 @@ Undefined undefined_after(const sim::Decoded& d, const State& before, const Stat
         case ZYDIS_MNEMONIC_FICOM:
         case ZYDIS_MNEMONIC_FICOMP:
         case ZYDIS_MNEMONIC_FTST:
-            // SDM 2A FCOM: not set by an unmasked exception. AMD sets them.
-            return {.fsw = unmasked(after) ? kConditions : 0};
-        default:
-            return {};
-    }
-}
-
-std::string_view vendor_specific(ZydisMnemonic mnemonic) {
-    switch (mnemonic) {
-        case ZYDIS_MNEMONIC_RCPPS:
-        case ZYDIS_MNEMONIC_RCPSS:
-        case ZYDIS_MNEMONIC_RSQRTPS:
-        case ZYDIS_MNEMONIC_RSQRTSS:
-            return "an approximation whose bits differ between vendors";
-        case ZYDIS_MNEMONIC_F2XM1:
-        case ZYDIS_MNEMONIC_FCOS:
-        case ZYDIS_MNEMONIC_FPATAN:
-        case ZYDIS_MNEMONIC_FPTAN:
-        case ZYDIS_MNEMONIC_FSIN:
-        case ZYDIS_MNEMONIC_FSINCOS:
-        case ZYDIS_MNEMONIC_FYL2X:
-        case ZYDIS_MNEMONIC_FYL2XP1:
-            return "a transcendental function whose last bits differ between vendors";
+            if (!unmasked(simulated)) return {};
+            return {.reason = "FCOM with an unmasked exception: the SDM (2A FCOM) leaves C0 C2 C3, "
+                              "AMD sets them",
+                    .fsw = kConditions};
         default:
             return {};
     }

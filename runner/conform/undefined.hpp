@@ -10,17 +10,17 @@
 namespace vtlsim::runner::conform {
 
 struct Undefined {
-    u64 flags = 0;
+    std::string_view reason;   // empty: nothing may
+    u64 flags = 0;             // of RFLAGS
     u64 fsw = 0;
+    u64 ftw = 0;
     bool destination = false;  // the first operand
-    bool cr2_offset = false;   // of a page fault: which byte of the page
-    bool fpu_top = false;      // TOP, and with it which register is ST(0)
+    u64 cr2 = 0;
+    bool bases = false;  // of FS and GS
 };
 
-// `after` is what the simulator says.
-Undefined undefined_after(const sim::Decoded& d, const State& before, const State& after);
-
-// The reason why results of the mnemonic are a matter of the vendor, or empty.
-std::string_view vendor_specific(ZydisMnemonic mnemonic);
+// `native` and `simulated` are what they say, with the same vector.
+Undefined undefined_after(const sim::Decoded& d, const State& before, const State& native,
+                          const State& simulated);
 
 }  // namespace vtlsim::runner::conform
