@@ -57,9 +57,7 @@ enum class EncodingKind : u8 {
     fs_gs,
     kCount
 };
-constexpr u16 kind_bit(EncodingKind k) {
-    return static_cast<u16>(1u << static_cast<unsigned>(k));
-}
+constexpr u16 kind_bit(EncodingKind k) { return static_cast<u16>(1u << static_cast<unsigned>(k)); }
 
 struct Case {
     State in;

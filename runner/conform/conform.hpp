@@ -30,6 +30,7 @@ struct ConformResult {
     u64 mismatches = 0;  // cases with a difference in defined state
     u64 undefined = 0;   // cases that differ only in what undefined.hpp or a bound lets differ
     u64 gaps = 0;        // cases that the simulator does not model
+    u64 unrepeated = 0;  // cases that differed once, and not when they were run again
     std::string report;  // text, the same for the same options on the same processor
     // The smallest failing case of each mnemonic that differs: lines for `vtlsim exec`.
     std::vector<std::string> shrunk;

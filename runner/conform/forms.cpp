@@ -66,6 +66,8 @@ std::string reason_to_leave_out(Mode mode, const sim::Decoded& d) {
         case ZYDIS_MNEMONIC_MONITORX:
         case ZYDIS_MNEMONIC_MWAITX:
             return "the host's MISC_ENABLE or hypervisor decides";
+        case ZYDIS_MNEMONIC_INT1:
+            return "the host's hypervisor may report it as a fault";
         case ZYDIS_MNEMONIC_LSS:
         case ZYDIS_MNEMONIC_LFS:
         case ZYDIS_MNEMONIC_LGS:
@@ -89,7 +91,8 @@ class Enumerator {
 
     void legacy() {
         const std::vector<std::vector<u8>> maps{{}, {0x0F}, {0x0F, 0x38}, {0x0F, 0x3A}};
-        for (const u8 prefix : std::array<u8, 4>{0, 0x66, 0xF3, 0xF2}) {
+        // 67h makes another instruction of JECXZ only; elsewhere the generator adds it.
+        for (const u8 prefix : std::array<u8, 5>{0, 0x66, 0xF3, 0xF2, 0x67}) {
             for (const bool rex_w : {false, true}) {
                 if (rex_w && mode_ == Mode::compat32) continue;
                 for (const auto& map : maps) {
@@ -103,6 +106,7 @@ class Enumerator {
                     form.opcode_bytes = static_cast<u8>(map.size() + 1);
                     for (unsigned opcode = 0; opcode < 256; ++opcode) {
                         if (map.empty() && is_prefix(opcode)) continue;
+                        if (prefix == 0x67 && (opcode != 0xE3 || !map.empty())) continue;
                         opcodes(form, static_cast<u8>(opcode));
                     }
                 }

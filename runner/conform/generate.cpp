@@ -84,6 +84,8 @@ bool encode(const Form& form, Random& r, Case& out, sim::Decoded& d) {
     }
     if (!ZYAN_SUCCESS(status) || d.insn.mnemonic != form.mnemonic) return false;
     out.length = static_cast<u8>(d.insn.length + skipped);
+    // LOCK MOV CR0 is AMD's MOV CR8.
+    if (skipped != 0 && d.insn.mnemonic == ZYDIS_MNEMONIC_MOV) return false;
     std::copy_n(e.bytes.begin(), out.length, out.code.begin());
     if (skipped != 0) out.kinds = kind_bit(EncodingKind::illegal_lock);
     return true;

@@ -70,8 +70,8 @@ u64 branch_target(Random& r) {
 
 // Of Linux' GDT (arch/x86/include/asm/segment.h), of the kernel and of user mode, and beyond it.
 u16 random_selector(Random& r) {
-    constexpr std::array<u16, 16> kAll{kCs32, kCs64, kData, kData,  kData,  kCs64, 0,    3,
-                                       0x10,  0x18,  0x20,  0x28,   0x30,   0x40,  0x3B, 0x83};
+    constexpr std::array<u16, 16> kAll{kCs32, kCs64, kData, kData, kData, kCs64, 0,    3,
+                                       0x10,  0x18,  0x20,  0x28,  0x30,  0x40,  0x3B, 0x83};
     return r.one_in(16) ? static_cast<u16>(r.next() & ~u64{4}) : kAll[r.below(kAll.size())];
 }
 // LAR and LSL would show what Linux keeps in entry 15, the CPU's number.
@@ -130,6 +130,8 @@ void shape_branch(Random& r, Case& c, const sim::Decoded& d) {
             poke(c, address, branch_target(r), std::min<std::size_t>(d[0].size / 8u, 8));
         }
     } else if (d.is_reg(0)) {
+        // CALL RSP would push on the code page.
+        if (gpr_number(d[0].reg.value) == kRspNumber) return;
         c.in.gpr[gpr_number(d[0].reg.value)] = branch_target(r);
     } else if (d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
         patch(branch_target(r));
@@ -226,7 +228,8 @@ void shape_operands(Random& r, Case& c, const sim::Decoded& d) {
     }
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_MOV:
-            if (now.is_reg(0) && ZydisRegisterGetClass(now[0].reg.value) == ZYDIS_REGCLASS_SEGMENT) {
+            if (now.is_reg(0) &&
+                ZydisRegisterGetClass(now[0].reg.value) == ZYDIS_REGCLASS_SEGMENT) {
                 shape_selector(r, c, now, 1, random_selector(r));
             }
             break;

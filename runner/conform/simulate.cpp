@@ -73,6 +73,8 @@ CpuState usual_state(Mode mode) {
     s[Reg::identity_map] = 0;
     s[Reg::cr0] = kLinuxCr0;
     s[Reg::cr3] = kPml4;
+    s[Reg::cr4] |= sim::cr4::fsgsbase;
+    s[Reg::efer] |= sim::efer::sce;
     s[Reg::gdtr_base] = kGdt;
     s[Reg::gdtr_limit] = kGdtLimit;
     return s;
@@ -191,7 +193,7 @@ class ExecLine {
         registers();
         out_ += R"(},"mem":[)";
         separator_ = "";
-        if (c_.transfer) filled_code();
+        if (c_.transfer) landing();
         bytes(kCodePage, std::span(c_.code).first(c_.length));
         if (with_memory) scratch();
         for (const Word& word : kWords) this->word(word);
@@ -215,8 +217,8 @@ class ExecLine {
             if (c_.in.gpr[i] != 0) add(sim::gpr(i));
         }
         for (const Reg reg : {Reg::rip, Reg::rflags, Reg::es, Reg::cs, Reg::ss, Reg::ds, Reg::fs,
-                              Reg::gs, Reg::fs_base, Reg::gs_base, Reg::cr0, Reg::cr3, Reg::fcw,
-                              Reg::fsw, Reg::mxcsr}) {
+                              Reg::gs, Reg::fs_base, Reg::gs_base, Reg::cr0, Reg::cr3, Reg::cr4,
+                              Reg::efer, Reg::fcw, Reg::fsw, Reg::mxcsr}) {
             add(reg);
         }
         add("gdtr", fmt::format(R"({{"base":"{:#x}","limit":"{:#x}"}})", s_[Reg::gdtr_base],
@@ -226,7 +228,8 @@ class ExecLine {
         add("ftw", tags);
         for (std::size_t i = 0; i < 24; ++i) {
             const bool st = i < 8;
-            const Vec128 v = st ? s_.get(st_register(s_, i)) : s_.vec(sim::offset(Reg::xmm0, i - 8));
+            const Vec128 v =
+                st ? s_.get(st_register(s_, i)) : s_.vec(sim::offset(Reg::xmm0, i - 8));
             if (v == Vec128{}) continue;
             add(st ? fmt::format("st{}", i) : fmt::format("xmm{}", i - 8),
                 st ? fmt::format("\"0x{:04x}{:016x}\"", v.hi, v.lo)
@@ -243,10 +246,12 @@ class ExecLine {
         std::memcpy(raw.data(), &word.value, raw.size());
         bytes(word.address, raw);
     }
-    void filled_code() {
-        std::array<u8, kPage> code;
-        code.fill(kInt3);
-        bytes(kCodePage, code);
+    // The INT3 that the branch comes to, or the one behind it.
+    void landing() {
+        Answer answer;
+        Simulated().run(c_, answer);
+        constexpr u32 kBreakpoint = 3;
+        if (answer.out.vector == kBreakpoint) bytes(answer.out.rip - 1, std::array{kInt3});
     }
     // Memory left out reads as zero.
     void scratch() {

@@ -1,5 +1,7 @@
 #include "runner/conform/undefined.hpp"
 
+#include <cmath>
+
 #include "runner/conform/host.hpp"
 #include "sim/state/bits.hpp"
 
@@ -21,25 +23,171 @@ u64 shift_count(const sim::Decoded& d, const State& before, unsigned operand) {
 
 Undefined flags(std::string_view reason, u64 which) { return {.reason = reason, .flags = which}; }
 
-Undefined after_fault(const sim::Decoded& d, const State& native) {
-    if (native.vector != 14) return {};
+bool is_far_return(const sim::Decoded& d) {
+    switch (d.insn.mnemonic) {
+        case ZYDIS_MNEMONIC_IRET:
+        case ZYDIS_MNEMONIC_IRETD:
+        case ZYDIS_MNEMONIC_IRETQ:
+            return true;
+        default:
+            return d.insn.meta.category == ZYDIS_CATEGORY_RET &&
+                   d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+    }
+}
+
+// Images of the FPU's state: their parts are accessed in the processor's own order.
+bool is_state_image(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_FLDENV:
+        case ZYDIS_MNEMONIC_FNSTENV:
+        case ZYDIS_MNEMONIC_FNSAVE:
+        case ZYDIS_MNEMONIC_FRSTOR:
+        case ZYDIS_MNEMONIC_FXSAVE:
+        case ZYDIS_MNEMONIC_FXSAVE64:
+        case ZYDIS_MNEMONIC_FXRSTOR:
+        case ZYDIS_MNEMONIC_FXRSTOR64:
+            return true;
+        default:
+            return false;
+    }
+}
+bool is_fxsave(ZydisMnemonic mnemonic) {
+    return is_state_image(mnemonic) && mnemonic != ZYDIS_MNEMONIC_FLDENV &&
+           mnemonic != ZYDIS_MNEMONIC_FNSTENV && mnemonic != ZYDIS_MNEMONIC_FNSAVE &&
+           mnemonic != ZYDIS_MNEMONIC_FRSTOR;
+}
+
+bool in_range_of_fyl2xp1(const State& s) {
+    const u16 top = get<u16>(s.fx, kSt + 8);
+    const u64 significand = get<u64>(s.fx, kSt);
+    const double value = std::ldexp(static_cast<double>(significand), (top & 0x7FFF) - 16383 - 63);
+    return value < ((top & 0x8000) != 0 ? 0.2928932 : 0.4142135);
+}
+
+Undefined everything(std::string_view reason) { return {.reason = reason, .all = true}; }
+
+constexpr u32 kUd = 6, kSs = 12, kGp = 13, kPf = 14, kAc = 17;
+
+// A memory operand of no more bits.
+bool has_memory(const sim::Decoded& d, unsigned bits) {
+    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
+        if (d.is_mem(i) && d[i].size <= bits) return true;
+    }
+    return false;
+}
+
+// Vectors of an access to memory.
+bool is_of_memory(u32 v) { return v == kPf || v == kGp || v == kSs || v == kAc; }
+
+bool is_cmps(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_CMPSB || mnemonic == ZYDIS_MNEMONIC_CMPSW ||
+           mnemonic == ZYDIS_MNEMONIC_CMPSD || mnemonic == ZYDIS_MNEMONIC_CMPSQ;
+}
+constexpr std::string_view kCmpsOrder =
+    "CMPS whose operands both fault: which comes first is the processor's";
+
+// Different vectors.
+Undefined of_priority(const sim::Decoded& d, const State& before, const State& native,
+                      const State& simulated) {
+    const auto either = [](u32 v) { return v == kGp || v == kAc; };
+    if (is_fxsave(d.insn.mnemonic) && (before.rflags & flag::ac) != 0 && either(native.vector) &&
+        either(simulated.vector)) {
+        return everything(
+            "FXSAVE, FXRSTOR of what is not aligned, with EFLAGS.AC: #AC or #GP, by the "
+            "implementation (SDM 2A FXSAVE)");
+    }
+    if (is_cmps(d.insn.mnemonic) && is_of_memory(native.vector) && is_of_memory(simulated.vector)) {
+        return everything(kCmpsOrder);
+    }
+    if (!host_is_amd()) return {};
+    if (d.insn.mnemonic == ZYDIS_MNEMONIC_SYSRET && simulated.vector == kUd &&
+        native.vector == kGp && before.selectors[kCsIndex] == kCs32) {
+        return everything(
+            "SYSRET in 32-bit code: #UD (SDM 2B SYSRET), but AMD has it there, with #GP at "
+            "CPL 3");
+    }
+    if (d.insn.mnemonic == ZYDIS_MNEMONIC_VERW && simulated.vector == kUd) {
+        return everything("LOCK VERW: #UD (SDM 2A LOCK); AMD looks at the operand first");
+    }
+    if (is_far_return(d) && simulated.vector == kGp && is_of_memory(native.vector)) {
+        return everything(
+            "far RET, IRET to another level: the SDM (2B RET) checks CS before it reads the "
+            "outer SS:RSP, AMD after");
+    }
+    if (d.insn.mnemonic == ZYDIS_MNEMONIC_CALL && simulated.vector == kGp &&
+        is_of_memory(native.vector)) {
+        return everything(
+            "CALL to what is not canonical with a stack that faults: the SDM (2A CALL) looks at "
+            "the target first, AMD at the stack");
+    }
+    const bool masked_store =
+        d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU || d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ;
+    if (masked_store && simulated.vector == kAc) {
+        return everything(
+            "MASKMOVDQU, MASKMOVQ of what is not aligned, with EFLAGS.AC: AMD's #AC depends on "
+            "the mask");
+    }
+    return {};
+}
+
+// A far CALL from 64-bit to 32-bit code pushes before or after it changes over.
+Undefined of_far_call(const sim::Decoded& d, const State& before) {
+    const bool far = d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+    if (d.insn.mnemonic != ZYDIS_MNEMONIC_CALL || !far || before.selectors[kCsIndex] != kCs64 ||
+        before.gpr[4] >> 32 == 0 || !host_is_amd()) {
+        return {};
+    }
+    return everything(
+        "far CALL out of 64-bit code with RSP above 4 GiB: the SDM (2A CALL) pushes by "
+        "RSP before it loads CS, AMD by ESP after");
+}
+
+Undefined after_fault(const sim::Decoded& d, const State& native, const State& simulated) {
+    const bool gp = native.vector == kGp && native.error_code == 0 && simulated.error_code != 0;
+    if (gp && is_far_return(d) && host_is_amd()) {
+        return {.reason =
+                    "IRET with bad RIP and bad SS: the SDM (2A IRET) looks at SS first, AMD at RIP",
+                .error_code = true};
+    }
+    if (native.vector != kPf) return {};
+    if (is_far_return(d)) {
+        return {.reason =
+                    "CR2 of a far RET or IRET whose frame is not there: the order of its parts is "
+                    "the processor's",
+                .cr2 = ~u64{0}};
+    }
     constexpr u64 kWithinPage = kPage - 1;
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_CMPSB:
         case ZYDIS_MNEMONIC_CMPSW:
         case ZYDIS_MNEMONIC_CMPSD:
         case ZYDIS_MNEMONIC_CMPSQ:
+            if (native.cr2 != simulated.cr2) {
+                return {.reason = kCmpsOrder,
+                        .flags = host_is_amd() ? u64{flag::kStatus} : 0,
+                        .cr2 = ~u64{0}};
+            }
+            [[fallthrough]];
         case ZYDIS_MNEMONIC_SCASB:
         case ZYDIS_MNEMONIC_SCASW:
         case ZYDIS_MNEMONIC_SCASD:
         case ZYDIS_MNEMONIC_SCASQ: {
-            const bool repeated = (d.insn.attributes & (ZYDIS_ATTRIB_HAS_REPE |
-                                                        ZYDIS_ATTRIB_HAS_REPNE)) != 0;
+            const bool repeated =
+                (d.insn.attributes & (ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
             if (!repeated || !host_is_amd()) return {};
-            return flags("a REP CMPS or SCAS that faults: the SDM (2B REP) restores the flags from "
-                         "before it, AMD leaves those of the last iteration",
-                         flag::kStatus);
+            return flags(
+                "a REP CMPS or SCAS that faults: the SDM (2B REP) restores the flags from "
+                "before it, AMD leaves those of the last iteration",
+                flag::kStatus);
         }
+        case ZYDIS_MNEMONIC_POPA:
+        case ZYDIS_MNEMONIC_POPAD:
+            if (!host_is_amd()) return {};
+            return {.reason =
+                        "POPA that faults in the middle: the SDM (3A 6.5) restarts from unchanged "
+                        "registers, AMD has changed those before",
+                    .cr2 = kWithinPage,
+                    .popped = true};
         case ZYDIS_MNEMONIC_MASKMOVQ:
             // SDM 2B MASKMOVQ: transition to MMX state in any case? The fault comes before it.
             if (!host_is_amd()) return {};
@@ -49,13 +197,11 @@ Undefined after_fault(const sim::Decoded& d, const State& native) {
         default:
             break;
     }
-    for (unsigned i = 0; i < d.insn.operand_count; ++i) {
-        if (d.is_mem(i) && d[i].size > 128) {
-            return {.reason = "CR2 within the page for operands of more than 16 bytes: the order of "
-                              "their parts is the processor's (SDM 3A 4.7 says only that an access "
-                              "faulted there)",
-                    .cr2 = kWithinPage};
-        }
+    if (is_state_image(d.insn.mnemonic)) {
+        return {.reason =
+                    "CR2 of FPU state images that cross a page: the order of their parts is the "
+                    "processor's",
+                .cr2 = kWithinPage};
     }
     return {};
 }
@@ -64,7 +210,10 @@ Undefined after_fault(const sim::Decoded& d, const State& native) {
 
 Undefined undefined_after(const sim::Decoded& d, const State& before, const State& native,
                           const State& simulated) {
-    if (simulated.vector != kNoVector && simulated.vector != 3) return after_fault(d, native);
+    if (const Undefined call = of_far_call(d, before); call.all) return call;
+    if (native.vector != simulated.vector) return of_priority(d, before, native, simulated);
+    if (simulated.vector != kNoVector && simulated.vector != 3)
+        return after_fault(d, native, simulated);
     const u64 bits = d[0].size;
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_AND:
@@ -95,9 +244,10 @@ Undefined undefined_after(const sim::Decoded& d, const State& before, const Stat
             const u64 count = shift_count(d, before, 1);
             if (count == 0) return {};
             const bool cf = d.insn.mnemonic != ZYDIS_MNEMONIC_SAR && count >= bits;
-            return flags("shifts: AF; OF unless by 1; CF of SHL and SHR by the width or more (SDM 2B "
-                         "SAL)",
-                         flag::af | (count == 1 ? 0 : flag::of) | (cf ? flag::cf : 0));
+            return flags(
+                "shifts: AF; OF unless by 1; CF of SHL and SHR by the width or more (SDM 2B "
+                "SAL)",
+                flag::af | (count == 1 ? 0 : flag::of) | (cf ? flag::cf : 0));
         }
         case ZYDIS_MNEMONIC_ROL:
         case ZYDIS_MNEMONIC_ROR:
@@ -145,6 +295,12 @@ Undefined undefined_after(const sim::Decoded& d, const State& before, const Stat
                          flag::af | flag::pf);
         case ZYDIS_MNEMONIC_BEXTR:
             return flags("AF SF PF after BEXTR (SDM 2A BEXTR)", flag::af | flag::sf | flag::pf);
+        case ZYDIS_MNEMONIC_FYL2XP1:
+            if (in_range_of_fyl2xp1(before)) return {};
+            return {.reason =
+                        "FYL2XP1 out of its range, -(1 - sqrt(1/2)) to sqrt(2) - 1 (SDM 2A "
+                        "FYL2XP1)",
+                    .x87 = true};
         default:
             break;
     }
@@ -154,10 +310,21 @@ Undefined undefined_after(const sim::Decoded& d, const State& before, const Stat
         case ZYDIS_MNEMONIC_FCOMIP:
         case ZYDIS_MNEMONIC_FUCOMI:
         case ZYDIS_MNEMONIC_FUCOMIP:
-            return {.reason = "FCOMI: the SDM (2A FCOMI) clears C1, AMD keeps it; with an unmasked "
-                              "exception AMD sets the flags",
+            return {.reason =
+                        "FCOMI: the SDM (2A FCOMI) clears C1, AMD keeps it; with an unmasked "
+                        "exception AMD sets ZF PF CF",
                     .flags = unmasked(simulated) ? flag::zf | flag::pf | flag::cf : 0,
                     .fsw = kC1};
+        case ZYDIS_MNEMONIC_FLD: {
+            constexpr u16 kDenormal = 2;
+            const bool raised = (get<u16>(simulated.fx, kFsw) & kDenormal) != 0 &&
+                                (get<u16>(before.fx, kFcw) & kDenormal) == 0;
+            if (!raised || !has_memory(d, 64)) return {};
+            return {.reason =
+                        "FLD m32, m64 of a denormal with the exception unmasked: the SDM (1 8.5.2) "
+                        "leaves TOP, AMD pushes",
+                    .pushed = true};
+        }
         case ZYDIS_MNEMONIC_FCOM:
         case ZYDIS_MNEMONIC_FCOMP:
         case ZYDIS_MNEMONIC_FCOMPP:
@@ -168,8 +335,9 @@ Undefined undefined_after(const sim::Decoded& d, const State& before, const Stat
         case ZYDIS_MNEMONIC_FICOMP:
         case ZYDIS_MNEMONIC_FTST:
             if (!unmasked(simulated)) return {};
-            return {.reason = "FCOM with an unmasked exception: the SDM (2A FCOM) leaves C0 C2 C3, "
-                              "AMD sets them",
+            return {.reason =
+                        "FCOM with an unmasked exception: the SDM (2A FCOM) leaves C0 C2 C3, "
+                        "AMD sets them",
                     .fsw = kConditions};
         default:
             return {};

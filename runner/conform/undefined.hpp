@@ -10,16 +10,19 @@
 namespace vtlsim::runner::conform {
 
 struct Undefined {
-    std::string_view reason;   // empty: nothing may
-    u64 flags = 0;             // of RFLAGS
+    std::string_view reason;  // empty: nothing may
+    u64 flags = 0;            // of RFLAGS
     u64 fsw = 0;
     u64 ftw = 0;
     bool destination = false;  // the first operand
     u64 cr2 = 0;
-    bool bases = false;  // of FS and GS
+    bool popped = false;  // native only: general registers
+    bool error_code = false;
+    bool pushed = false;  // native only: a value on the x87 stack
+    bool x87 = false;     // registers, FSW and FTW
+    bool all = false;     // RIP, the vector and whatever follows from it
 };
 
-// `native` and `simulated` are what they say, with the same vector.
 Undefined undefined_after(const sim::Decoded& d, const State& before, const State& native,
                           const State& simulated);
 

@@ -14,6 +14,26 @@ bool checks_alignment(const Exec& x) {
     return (x.s[Reg::cr0] & cr0::am) != 0 && (x.s[Reg::rflags] & flag::ac) != 0 && x.cpl() == 3;
 }
 
+// SDM 3A table 6-7. Operands of other sizes are whole ones of these.
+std::size_t alignment_of(std::size_t size) {
+    switch (size) {
+        case 6:  // 48-bit pointer
+            return 4;
+        case 10:  // 80-bit floating point, BCD
+            return 8;
+        case 14:  // FSTENV and FSAVE areas, 16-bit
+        case 94:
+            return 2;
+        case 28:  // and 32-bit
+        case 108:
+            return 4;
+        case 512:  // FXSAVE area
+            return 16;
+        default:
+            return size;
+    }
+}
+
 // Calls part(address, offset, size) for the piece of an access in each page it touches.
 template <class Part>
 bool by_page(u64 address, std::size_t size, Part part) {
@@ -136,15 +156,22 @@ Block* Exec::cached_block(u64 address) {
     return code.find_slow(physical, code_mode);
 }
 
+bool Exec::check_alignment(u64 address, std::size_t size) {
+    // An address that is not canonical comes first: the access itself will say so.
+    if (address % alignment_of(size) == 0 || !checks_alignment(*this) ||
+        (long_code && !canonical(address))) {
+        return true;
+    }
+    fault(Vector::ac, 0);
+    return false;
+}
+
 bool Exec::probe(u64 address, std::size_t size, Access access, bool stack) {
     if (access == Access::write) {
         const TlbEntry& e = tlb.slot(address);
         if (e.write_tag == tag(address + size - 1)) return true;
     }
-    if (size > 1 && address % size != 0 && checks_alignment(*this)) {
-        fault(Vector::ac, 0);
-        return false;
-    }
+    if (!check_alignment(address, size)) return false;
     return by_page(address, size, [&](u64 at, std::size_t, std::size_t n) {
         u64 physical = 0;
         return translate(at, n, access, false, stack, physical);

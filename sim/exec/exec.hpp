@@ -138,6 +138,7 @@ struct Exec {
         return probe(address, sizeof(T), Access::write, stack) && load(address, out, stack);
     }
     bool probe(u64 address, std::size_t size, Access access, bool stack = false);
+    bool check_alignment(u64 address, std::size_t size);  // false: #AC is pending
     // Makes sure that a store which follows cannot fail; nothing visible changes but accessed and
     // dirty bits.
     bool prepare_store(u64 address, std::size_t size, bool system) {

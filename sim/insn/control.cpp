@@ -195,11 +195,25 @@ bool translate_jcc(const Decoded& d, Op& op) {
 }
 
 template <Loop L>
-bool translate_loop(const Decoded& d, Op& op) {
+bool translate_loop_as(const Decoded& d, Op& op) {
     op.handler = op.address_size == 2   ? loop<L, u16>
                  : op.address_size == 4 ? loop<L, u32>
                                         : loop<L, u64>;
     return fill_target(d, op);
+}
+
+// The manual reserves F2 and F3 here. Silicon (AMD Zen 4) takes them as those of string
+// instructions: the last of them, not the opcode, says which state of ZF goes on.
+template <Loop L>
+bool translate_loop(const Decoded& d, Op& op) {
+    Loop how = L;
+    for (unsigned i = 0; L != Loop::always && i < d.insn.raw.prefix_count; ++i) {
+        if (d.insn.raw.prefixes[i].value == 0xF2) how = Loop::while_not_zero;
+        if (d.insn.raw.prefixes[i].value == 0xF3) how = Loop::while_zero;
+    }
+    return how == Loop::always       ? translate_loop_as<Loop::always>(d, op)
+           : how == Loop::while_zero ? translate_loop_as<Loop::while_zero>(d, op)
+                                     : translate_loop_as<Loop::while_not_zero>(d, op);
 }
 
 template <class Address>

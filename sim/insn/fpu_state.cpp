@@ -21,7 +21,7 @@ Flow fxsave(Exec& x, const Op& op) {
     const u64 address = x.linear(op);
     if (address % 16 != 0) return x.fault(Vector::gp, 0);
     FxsaveArea area{};
-    // Reserved and unused bytes of the area stay what they were.
+    // The unused bytes of the area stay what they were.
     if (!x.load_for_store(address, area, op.stack_segment)) return Flow::stop;
     save_x87(x, area, Wide);
     save_mxcsr(x, area);
@@ -80,12 +80,13 @@ void save_x87(const Exec& x, FxsaveArea& area, bool wide) {
     area.fcw = static_cast<u16>(x.s[Reg::fcw]);
     area.fsw = static_cast<u16>(x.s[Reg::fsw]);
     area.ftw = static_cast<u8>(x.s[Reg::ftw]);
+    area.reserved = 0;
     area.fop = static_cast<u16>(x.s[Reg::fop]);
     area.fip = wide ? x.s[Reg::fip] : x.s[Reg::fip] & 0xFFFFFFFF;
     area.fdp = wide ? x.s[Reg::fdp] : x.s[Reg::fdp] & 0xFFFFFFFF;
     for (unsigned i = 0; i < 8; ++i) {
         const Vec128& r = x.s.vec(offset(Reg::fpr0, x87::physical(x, i)));
-        area.st[i] = {r.lo, (area.st[i].hi & ~kSt80Mask) | r.hi};
+        area.st[i] = r;
     }
 }
 

@@ -25,7 +25,7 @@ static_assert(sizeof(FxsaveArea) == 512);
 
 inline constexpr u32 kMxcsrMask = 0xFFFF;
 
-// `wide`: the 64-bit form of the pointers. Bytes that hold nothing stay.
+// `wide`: the 64-bit form of the pointers. Reserved bytes become 0, as on silicon.
 void save_x87(const Exec& x, FxsaveArea& area, bool wide);
 void save_mxcsr(const Exec& x, FxsaveArea& area);
 void save_xmm(const Exec& x, FxsaveArea& area);

@@ -79,8 +79,11 @@ bool translate_base(const Decoded& d, Op& op) {
 // BOUND: signed bounds, both included.
 template <class T>
 Flow bound(Exec& x, const Op& op) {
-    std::array<T, 2> bounds{};
-    if (!x.load_operand(op, bounds)) return Flow::stop;
+    std::array<T, 2> bounds{};  // two accesses: each has its own alignment
+    if (!x.load_operand(op, bounds[0]) ||
+        !x.load(x.linear(op, sizeof(T)), bounds[1], op.stack_segment)) {
+        return Flow::stop;
+    }
     using Signed = std::make_signed_t<T>;
     const auto index = static_cast<Signed>(x.reg<T>(op.dst));
     if (index < static_cast<Signed>(bounds[0]) || index > static_cast<Signed>(bounds[1])) {

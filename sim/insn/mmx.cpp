@@ -71,6 +71,7 @@ Flow masked_store(Exec& x, const Op& op) {
     if (!File::usable(x)) return Flow::stop;
     const auto bytes = lanes<u8>(File::get(x, op.dst));
     const auto mask = lanes<i8>(File::get(x, op.src));
+    if (!x.check_alignment(x.linear(op), mask.size())) return Flow::stop;
     for (std::size_t i = 0; i < mask.size(); ++i) {
         const u64 address = x.linear(op, i);
         const bool entered = i == 0 || address % kPageSize == 0;

@@ -211,13 +211,19 @@ Flow arpl(Exec& x, const Op& op) {
     const u16 floor = x.reg<u16>(op.src) & 3;
     u16 selector = x.reg<u16>(op.dst);
     const u64 address = x.linear(op);
-    if (Memory && !x.load_for_store(address, selector, op.stack_segment)) return Flow::stop;
+    // A plain read: the destination is written only if its RPL is raised.
+    const u64 in_segment = address - x.s.scalar[op.segment_base];
+    if (Memory && !check_access(x, op.segment, in_segment, sizeof(u16), Access::read)) {
+        return Flow::stop;
+    }
+    if (Memory && !x.load(address, selector, op.stack_segment)) return Flow::stop;
     const bool raised = (selector & 3) < floor;
     const u16 value = static_cast<u16>(raised ? (selector & ~3u) | floor : selector);
-    if (Memory) {
-        if (!x.store(address, value, op.stack_segment)) return Flow::stop;
-    } else {
+    if (!Memory) {
         x.set_reg<u16>(op.dst, value);
+    } else if (raised && (!check_access(x, op.segment, in_segment, sizeof(u16), Access::write) ||
+                          !x.store(address, value, op.stack_segment))) {
+        return Flow::stop;
     }
     set_zf(x, raised);
     return Flow::next;

@@ -32,16 +32,17 @@ template <Kind K, class T>
 bool element(Exec& x, u64 source, u64 destination, bool stack) {
     T a{};
     T b{};
+    // CMPS: the manual leaves the order of its two loads open; this is AMD's.
+    if constexpr (compares(K)) {
+        if (!x.load(destination, b)) return false;
+    }
     if constexpr (uses_source(K)) {
         if (!x.load(source, a, stack)) return false;
     }
     if constexpr (K == Kind::movs) return x.store(destination, a);
     if constexpr (K == Kind::stos) return x.store(destination, x.reg<T>(kRax));
     if constexpr (K == Kind::lods) x.set_reg<T>(kRax, a);
-    if constexpr (compares(K)) {
-        if (!x.load(destination, b)) return false;
-        set_compare_flags<T>(x, K == Kind::scas ? x.reg<T>(kRax) : a, b);
-    }
+    if constexpr (compares(K)) set_compare_flags<T>(x, K == Kind::scas ? x.reg<T>(kRax) : a, b);
     return true;
 }
 

@@ -82,7 +82,11 @@ Flow fcomi(Exec& x, const Op& op) {
     if (!ready(x)) return Flow::stop;
     note(x, op);
     Relation relation{};
-    if (!relate_registers(x, op.src, Quiet, relation)) return Flow::next;
+    if (!relate_registers(x, op.src, Quiet, relation)) {
+        // OF, SF and AF are cleared whether or not there is an exception.
+        x.flags.set_status(x.flags.status() & (flag::zf | flag::pf | flag::cf));
+        return Flow::next;
+    }
     x.flags.set_status(status_flags(relation));
     pop_times<Pops>(x);
     return Flow::next;
