@@ -29,7 +29,8 @@ Case usual_case() {
     return c;
 }
 
-Case with_code(Case c, std::initializer_list<u8> code) {
+Case with_code(const Case& base, std::initializer_list<u8> code) {
+    Case c = base;
     std::copy(code.begin(), code.end(), c.code.begin());
     c.length = static_cast<u8>(code.size());
     return c;
