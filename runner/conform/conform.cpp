@@ -116,7 +116,8 @@ class Run {
     void died(std::size_t form, const Case& c) {
         ++result_.mismatches;
         ++count(form, c).mismatches;
-        deaths_.push_back(fmt::format("the child process died or hung: {}", text(c)));
+        deaths_.push_back(
+            fmt::format("the child process died or hung: {}\n  {}", text(c), exec_line(c, true)));
     }
     void judge(std::size_t form, std::size_t i) {
         const Case& c = native_->cases()[i];

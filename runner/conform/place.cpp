@@ -7,7 +7,7 @@
 namespace vtlsim::runner::conform {
 namespace {
 
-constexpr std::size_t kRspNumber = 4;
+constexpr std::size_t kRspNumber = 4, kRbpNumber = 5;
 
 std::size_t gpr_number(ZydisRegister reg) {
     return static_cast<std::size_t>(ZydisRegisterGetId(reg));
@@ -239,6 +239,15 @@ void shape_operands(Random& r, Case& c, const sim::Decoded& d) {
         case ZYDIS_MNEMONIC_LGS:
         case ZYDIS_MNEMONIC_LSS:
             shape_selector(r, c, now, 1, random_selector(r));
+            break;
+        case ZYDIS_MNEMONIC_ENTER:
+            // Mostly with frames that are there.
+            if (!r.one_in(4)) {
+                const u64 size = r.below(kPage / 4);
+                c.in.gpr[kRspNumber] = kScratchPage + kPage / 2 + r.below(kPage / 2);
+                c.in.gpr[kRbpNumber] = kScratchPage + kPage / 4 + r.below(kPage / 2);
+                std::memcpy(&c.code[now.insn.raw.imm[0].offset], &size, 2);
+            }
             break;
         case ZYDIS_MNEMONIC_LAR:
         case ZYDIS_MNEMONIC_LSL:

@@ -68,12 +68,24 @@ Undefined everything(std::string_view reason) { return {.reason = reason, .all =
 
 constexpr u32 kUd = 6, kSs = 12, kGp = 13, kPf = 14, kAc = 17;
 
-// A memory operand of no more bits.
-bool has_memory(const sim::Decoded& d, unsigned bits) {
+// A memory operand of so many bits.
+bool has_memory(const sim::Decoded& d, unsigned least, unsigned most) {
     for (unsigned i = 0; i < d.insn.operand_count; ++i) {
-        if (d.is_mem(i) && d[i].size <= bits) return true;
+        if (d.is_mem(i) && d[i].size >= least && d[i].size <= most) return true;
     }
     return false;
+}
+
+bool pushes_more_than_once(const sim::Decoded& d) {
+    const bool far = d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+    return d.insn.mnemonic == ZYDIS_MNEMONIC_ENTER || d.insn.mnemonic == ZYDIS_MNEMONIC_PUSHA ||
+           d.insn.mnemonic == ZYDIS_MNEMONIC_PUSHAD ||
+           (d.insn.mnemonic == ZYDIS_MNEMONIC_CALL && far);
+}
+
+bool loads_mxcsr(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_LDMXCSR || mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
+           mnemonic == ZYDIS_MNEMONIC_FXRSTOR64;
 }
 
 // Vectors of an access to memory.
@@ -96,10 +108,29 @@ Undefined of_priority(const sim::Decoded& d, const State& before, const State& n
             "FXSAVE, FXRSTOR of what is not aligned, with EFLAGS.AC: #AC or #GP, by the "
             "implementation (SDM 2A FXSAVE)");
     }
+    constexpr u32 kMf = 16;
+    const bool segment = simulated.vector == kGp || simulated.vector == kSs;
+    const bool narrow = before.selectors[kCsIndex] == kCs32;
+    if (narrow && native.vector == kMf && segment) {
+        return everything(
+            "a pending #MF and a bad segment: one class of priority (SDM 3A table 6-2)");
+    }
+    const bool large = is_state_image(d.insn.mnemonic) || has_memory(d, 128, 128);
+    if (narrow && large && segment && is_of_memory(native.vector)) {
+        return everything(
+            "operands of 16 bytes or more across 4 GiB in 32-bit code: limit, alignment and page "
+            "in "
+            "the processor's order (SDM 3A table 6-2)");
+    }
     if (is_cmps(d.insn.mnemonic) && is_of_memory(native.vector) && is_of_memory(simulated.vector)) {
         return everything(kCmpsOrder);
     }
     if (!host_is_amd()) return {};
+    constexpr u32 kMisaligned = 1u << 17;
+    if (simulated.vector == kGp && native.vector == kNoVector && loads_mxcsr(d.insn.mnemonic) &&
+        (get<u32>(native.fx, kMxcsr) & kMisaligned) != 0) {
+        return everything("MXCSR bit 17: reserved (SDM 1 10.2.3), #GP; AMD's misaligned SSE mode");
+    }
     if (d.insn.mnemonic == ZYDIS_MNEMONIC_SYSRET && simulated.vector == kUd &&
         native.vector == kGp && before.selectors[kCsIndex] == kCs32) {
         return everything(
@@ -149,6 +180,18 @@ Undefined after_fault(const sim::Decoded& d, const State& native, const State& s
                     "IRET with bad RIP and bad SS: the SDM (2A IRET) looks at SS first, AMD at RIP",
                 .error_code = true};
     }
+    if (d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ && is_of_memory(native.vector) &&
+        host_is_amd()) {
+        return {.reason = "a MASKMOVQ that faults: AMD has made the transition to MMX state",
+                .fsw = kTop,
+                .ftw = 0xFF};
+    }
+    if (pushes_more_than_once(d) && is_of_memory(native.vector) && host_is_amd()) {
+        return {.reason =
+                    "ENTER, PUSHA, far CALL that fault in the middle: the SDM (3A 6.5) restarts "
+                    "from unchanged state, AMD has stored the pushes before",
+                .pushes = true};
+    }
     if (native.vector != kPf) return {};
     if (is_far_return(d)) {
         return {.reason =
@@ -188,12 +231,6 @@ Undefined after_fault(const sim::Decoded& d, const State& native, const State& s
                         "registers, AMD has changed those before",
                     .cr2 = kWithinPage,
                     .popped = true};
-        case ZYDIS_MNEMONIC_MASKMOVQ:
-            // SDM 2B MASKMOVQ: transition to MMX state in any case? The fault comes before it.
-            if (!host_is_amd()) return {};
-            return {.reason = "a MASKMOVQ that faults: AMD has made the transition to MMX state",
-                    .fsw = kTop,
-                    .ftw = 0xFF};
         default:
             break;
     }
@@ -319,7 +356,7 @@ Undefined undefined_after(const sim::Decoded& d, const State& before, const Stat
             constexpr u16 kDenormal = 2;
             const bool raised = (get<u16>(simulated.fx, kFsw) & kDenormal) != 0 &&
                                 (get<u16>(before.fx, kFcw) & kDenormal) == 0;
-            if (!raised || !has_memory(d, 64)) return {};
+            if (!raised || !has_memory(d, 32, 64)) return {};
             return {.reason =
                         "FLD m32, m64 of a denormal with the exception unmasked: the SDM (1 8.5.2) "
                         "leaves TOP, AMD pushes",

@@ -17,6 +17,7 @@ struct Undefined {
     bool destination = false;  // the first operand
     u64 cr2 = 0;
     bool popped = false;  // native only: general registers
+    bool pushes = false;  // native only: memory below the stack pointer
     bool error_code = false;
     bool pushed = false;  // native only: a value on the x87 stack
     bool x87 = false;     // registers, FSW and FTW

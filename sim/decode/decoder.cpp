@@ -87,13 +87,18 @@ bool has_implied_memory(const Decoded& d) {
            d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU || d.insn.mnemonic == ZYDIS_MNEMONIC_XLAT;
 }
 
+bool flushes_line(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_CLFLUSH || mnemonic == ZYDIS_MNEMONIC_CLFLUSHOPT;
+}
+
 void add_segment_check(const Decoded& d, Op& op) {
     const unsigned count = has_implied_memory(d) ? d.insn.operand_count : d.visible();
     for (unsigned i = 0; i < count; ++i) {
         if (!d.is_mem(i) || d[i].mem.type == ZYDIS_MEMOP_TYPE_AGEN) continue;
         op.segment_base = static_cast<u8>(index_of(base_of(op.segment)));
         if (d[i].size == 0 || touches_no_memory(d.insn.mnemonic) || checks_itself(d)) return;
-        op.checked_size = static_cast<u16>(d[i].size / 8);
+        // CLFLUSH: the byte it names.
+        op.checked_size = static_cast<u16>(flushes_line(d.insn.mnemonic) ? 1 : d[i].size / 8);
         op.checked_write = (d[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
         op.inner = op.handler;
         op.handler = check_segment_first;

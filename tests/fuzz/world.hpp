@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/conform/generate.hpp"
+#include "runner/conform/values.hpp"
 #include "runner/exec_request.hpp"
 #include "sim/exec/cpu.hpp"
 

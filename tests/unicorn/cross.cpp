@@ -356,24 +356,7 @@ class Comparison {
         runner::conform::State after;
         for (std::size_t i = 0; i < 16; ++i) before.gpr[i] = step.before[gpr(i)];
         if (step.our_end == End::fault) after.vector = step.our_vector;
-        auto undefined = runner::conform::undefined_after(step.insn, before, after);
-        switch (step.insn.insn.mnemonic) {
-            case ZYDIS_MNEMONIC_AAA:
-            case ZYDIS_MNEMONIC_AAS:
-                undefined.flags |= flag::of | flag::sf | flag::zf | flag::pf;
-                break;
-            case ZYDIS_MNEMONIC_AAD:
-            case ZYDIS_MNEMONIC_AAM:
-                undefined.flags |= flag::of | flag::af | flag::cf;
-                break;
-            case ZYDIS_MNEMONIC_DAA:
-            case ZYDIS_MNEMONIC_DAS:
-                undefined.flags |= flag::of;
-                break;
-            default:
-                break;
-        }
-        return undefined;
+        return runner::conform::undefined_after(step.insn, before, after, after);
     }
 
     // Nothing of the peer's hidden parts can be read.
