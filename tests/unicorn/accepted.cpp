@@ -132,6 +132,14 @@ constexpr Accepted kAccepted[] = {
      "the write check of the new top of stack sets it here; the peer does not check",
      "SDM 2A ENTER",
      [](const Step& s) { return is(s, {ZYDIS_MNEMONIC_ENTER}) && only_memory_differs(s); }},
+    {"ARPL that changes nothing",
+     "the destination is read, and written only if its RPL is raised, as on silicon; the peer "
+     "always writes it",
+     "SDM 2A ARPL",
+     [](const Step& s) {
+         const bool raised = s.our_end == End::retired && (s.ours[Reg::rflags] & flag::zf) != 0;
+         return is(s, {ZYDIS_MNEMONIC_ARPL}) && s.insn.is_mem(0) && !raised;
+     }},
     {"LTR of a null selector", "#GP(0); the peer loads it", "SDM 2A LTR",
      [](const Step& s) {
          return is(s, {ZYDIS_MNEMONIC_LTR}) && s.our_vector == 13 &&
