@@ -1,6 +1,8 @@
 // Everything a world is made of: what a scenario says, with all text already assembled.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,13 +37,26 @@ struct HypercallAnswer {
     u64 status = 0;  // what the caller gets in RAX
 };
 
+// One way to leave the default order: where the default policy would let `instead_of` do `step` for
+// the nth time, or at a turn, `run` goes.
+struct ScheduleEntry {
+    std::optional<u64> turn;  // counted from 0; given, it alone says where
+    std::string instead_of;   // an actor; empty: whichever it is
+    std::string step;         // of that actor; empty: whichever it is
+    u64 nth = 1;              // 1 is the first time that the actor does the step
+    std::string run;
+};
+
 enum class PinnedAction : u8 {
     interrupt,  // an interrupt for a VTL
     stop,       // the VMM asks the VTL2 kernel to stop the run
 };
 
 // An event fixed to a point of the run: before the n-th execution of the instruction at an address.
+// Without a place it is free: it may happen once, at any turn, if a schedule says so.
 struct PinnedEvent {
+    bool free = false;
+    u8 vp = 0;
     u8 vtl = 0;       // whose code `address` lies in
     u64 address = 0;  // linear
     u64 nth = 1;      // 1 is the first execution
@@ -73,6 +88,19 @@ struct WorldConfig {
     std::vector<MsrAnswer> msrs;
     std::vector<HypercallAnswer> hypercalls;
     std::vector<PinnedEvent> events;
+    // VPs beside VP 0, which vtl0_registers is about: their initial VTL0 registers.
+    std::vector<std::vector<RegisterValue>> other_vps;
+    unsigned vp_count() const { return static_cast<unsigned>(1 + other_vps.size()); }
+    // The VMM takes each VP off the sidecar after its first exit (hyperv-vtl.md 3.5).
+    bool hotplug = false;
+    // Turns of other actors that the AP's attention IPI takes at least, while others can act.
+    u16 attention_delay = 0;
+    // VTL2 code of the VPs stops for others after each access to the VP's own pages too, not only
+    // to those that several write.
+    bool fine_steps = false;
+    // Guest code stops for others after each instruction, not only where something may land.
+    bool guest_steps = false;
+    std::vector<ScheduleEntry> schedule;
     Limits limits;
 };
 

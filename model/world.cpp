@@ -41,7 +41,7 @@ class World::Watcher : public sim::Observer {
         rip_ = rip;
         for (std::size_t i = 0; i < world_.pins_.size(); ++i) {
             const PinnedEvent& e = board.config.events[i];
-            if (e.vtl == board.active_vtl && e.address == rip) ++world_.pins_[i].started;
+            if (e.vtl == board.vp().active_vtl && e.address == rip) ++world_.pins_[i].started;
         }
         const std::vector<u8> bytes = cpu.peek_code(rip, 15);
         std::array<u64, 2> code{};
@@ -157,15 +157,15 @@ void World::init_registers() {
     }
     hypervisor_.banks().saved(kVtl0) = vtl0;
     hypervisor_.banks().saved(kVtl2) = vtl2;
-    board_.cpu.set_state(vtl2);
-    board_.cpu.set_address_space(kVtl2);
-    board_.cpu.set_exits({.cpuid = true, .unknown_msr = true});
+    board_.cpu().set_state(vtl2);
+    board_.cpu().set_address_space(kVtl2);
+    board_.cpu().set_exits({.cpuid = true, .unknown_msr = true});
 }
 
 const PinnedEvent* World::due_event(u64 rip) const {
     for (std::size_t i = 0; i < pins_.size(); ++i) {
         const PinnedEvent& e = board_.config.events[i];
-        if (e.vtl == board_.active_vtl && e.address == rip && !pins_[i].fired &&
+        if (e.vtl == board_.vp().active_vtl && e.address == rip && !pins_[i].fired &&
             pins_[i].started + 1 == e.nth) {
             return &e;
         }
@@ -174,7 +174,7 @@ const PinnedEvent* World::due_event(u64 rip) const {
 }
 
 void World::fire_due_event() {
-    const PinnedEvent* event = due_event(board_.cpu.get(Reg::rip));
+    const PinnedEvent* event = due_event(board_.cpu().get(Reg::rip));
     if (event == nullptr) return;
     pins_[static_cast<std::size_t>(event - board_.config.events.data())].fired = true;
     switch (event->action) {
@@ -191,19 +191,19 @@ void World::fire_due_event() {
 void World::run_vp() {
     const bool line = hypervisor_.deliverable().has_value();
     watcher_->begin(line);
-    board_.cpu.set_interrupt_line(line);
+    board_.cpu().set_interrupt_line(line);
     // This flushes the TLB: a turn starts from nothing that a snapshot leaves out.
-    board_.cpu.set(Reg::cr3, board_.cpu.get(Reg::cr3));
+    board_.cpu().set(Reg::cr3, board_.cpu().get(Reg::cr3));
     const u64 left = board_.config.limits.steps - board_.step;
-    sim::Outcome outcome = board_.cpu.run({.steps = left}, watcher_.get());
+    sim::Outcome outcome = board_.cpu().run({.steps = left}, watcher_.get());
     const bool wakes =
-        std::holds_alternative<sim::Halted>(outcome) && line && board_.cpu.interruptible();
+        std::holds_alternative<sim::Halted>(outcome) && line && board_.cpu().interruptible();
     if (wakes && board_.step >= board_.config.limits.steps) return;
     if (wakes || std::holds_alternative<sim::InterruptWindow>(outcome)) {
         ++board_.step;
         const u8 vector = hypervisor_.accept();
         board_.emit(EventKind::interrupt_accepted, board_.code_lane(), {vector});
-        const auto failed = board_.cpu.deliver_interrupt(vector);
+        const auto failed = board_.cpu().deliver_interrupt(vector);
         if (!failed) return;
         outcome = *failed;
     }
@@ -214,7 +214,7 @@ void World::run_vp() {
     } else if (std::holds_alternative<sim::Halted>(outcome)) {
         board_.emit(EventKind::halt, board_.code_lane());
     } else if (std::holds_alternative<sim::Shutdown>(outcome)) {
-        if (board_.active_vtl == kVtl0) {
+        if (board_.vp().active_vtl == kVtl0) {
             hypervisor_.on_guest_shutdown();
         } else {
             board_.finish(EndReason::vtl2_crash);
@@ -235,14 +235,14 @@ bool World::turn() {
         return false;
     }
     // The VP goes first: the VMM acts when the VP waits. Other orders are schedules of their own.
-    const bool halted = board_.cpu.get(Reg::activity) != 0;
-    const bool wakes = hypervisor_.deliverable().has_value() && board_.cpu.interruptible();
+    const bool halted = board_.cpu().get(Reg::activity) != 0;
+    const bool wakes = hypervisor_.deliverable().has_value() && board_.cpu().interruptible();
     if (!halted || wakes) {
         run_vp();
     } else if (vmm_.ready()) {
         vmm_.step();
     } else {
-        board_.finish(board_.active_vtl == kVtl0 ? EndReason::guest_halted : EndReason::stuck);
+        board_.finish(board_.vp().active_vtl == kVtl0 ? EndReason::guest_halted : EndReason::stuck);
     }
     return board_.end == EndReason::none;
 }
@@ -256,7 +256,7 @@ EndReason World::run() {
 std::string World::hash() const { return fmt::format("{:016x}", board_.log.hash()); }
 
 Vec128 World::register_of(u8 vtl, Reg reg) const {
-    return hypervisor_.banks().view(board_.cpu.state(), board_.active_vtl, vtl, reg,
+    return hypervisor_.banks().view(board_.cpu().state(), board_.vp().active_vtl, vtl, reg,
                                     board_.switches());
 }
 
@@ -275,17 +275,17 @@ struct World::Snapshot {
 
 std::shared_ptr<const World::Snapshot> World::snapshot() {
     return std::make_shared<Snapshot>(Snapshot{
-        board_.machine.snapshot_memory(), board_.cpu.state(), board_.log, board_.step,
-        board_.active_vtl, board_.end, hypervisor_.state(), devices_.state(), vmm_.state(), pins_});
+        board_.machine.snapshot_memory(), board_.cpu().state(), board_.log, board_.step,
+        board_.vp().active_vtl, board_.end, hypervisor_.state(), devices_.state(), vmm_.state(), pins_});
 }
 
 void World::restore(const Snapshot& s) {
     board_.machine.set_memory(s.memory);
-    board_.cpu.set_state(s.cpu);
-    board_.cpu.set_address_space(s.active_vtl);
+    board_.cpu().set_state(s.cpu);
+    board_.cpu().set_address_space(s.active_vtl);
     board_.log = s.log;
     board_.step = s.step;
-    board_.active_vtl = s.active_vtl;
+    board_.vp().active_vtl = s.active_vtl;
     board_.end = s.end;
     hypervisor_.set_state(s.hypervisor);
     devices_.set_state(s.devices);

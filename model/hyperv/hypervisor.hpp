@@ -2,7 +2,7 @@
 // and MSRs of VTL2, one APIC per VTL.
 #pragma once
 
-#include "model/board.hpp"
+#include "model/driver/driver.hpp"
 #include "model/hyperv/apic.hpp"
 #include "model/wire/pages.hpp"
 
@@ -10,7 +10,7 @@ namespace vtlsim::model {
 
 class Hypervisor {
   public:
-    explicit Hypervisor(Board& board) : board_(board) {}
+    Hypervisor(Board& board, SidecarDriver& driver) : board_(board), driver_(driver) {}
 
     // An exit of the running VTL's code, at most one per instruction.
     void on_exit(const sim::Exit& exit);
@@ -22,7 +22,7 @@ class Hypervisor {
     void interrupt(u8 vtl, u8 vector, bool transient);
 
     // The vector that the running VTL would take now, whatever its IF.
-    std::optional<u8> deliverable() const { return deliverable(board_.active_vtl); }
+    std::optional<u8> deliverable() const { return deliverable(board_.vp().active_vtl); }
     // Takes it: from requested to in service.
     u8 accept();
 
@@ -68,11 +68,13 @@ class Hypervisor {
     void hypercall(const sim::Exit& exit);
     u64 set_vp_registers(u64 input);
     u64 set_register(u8 vtl, u32 name, Vec128 value);
+    u64 get_vp_registers(u64 input, u64 output);
     void write_msr(const sim::Exit& exit);
 
-    u64 guest(sim::Reg reg) const { return board_.cpu.get(reg); }
+    u64 guest(sim::Reg reg) const { return board_.cpu().get(reg); }
 
     Board& board_;
+    SidecarDriver& driver_;
     State state_;
 };
 

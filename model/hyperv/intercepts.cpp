@@ -47,12 +47,12 @@ HvSegment Hypervisor::segment(Seg seg) const {
 
 HvInterceptHeader Hypervisor::header(u8 length, u8 access) const {
     const u64 cr0 = guest(Reg::cr0);
-    const u64 state = sim::cpl(board_.cpu.state()) | ((cr0 & sim::cr0::pe) != 0 ? 1u << 2 : 0) |
+    const u64 state = sim::cpl(board_.cpu().state()) | ((cr0 & sim::cr0::pe) != 0 ? 1u << 2 : 0) |
                       ((cr0 & sim::cr0::am) != 0 ? 1u << 3 : 0) |
                       ((guest(Reg::efer) & sim::efer::lma) != 0 ? 1u << 4 : 0) |
                       ((guest(Reg::dr7) & 0xFF) != 0 ? 1u << 5 : 0) |
                       (guest(Reg::shadow) != 0 ? 1u << 12 : 0);
-    return {.vp_index = 0,
+    return {.vp_index = board_.at,
             .length_cr8 = static_cast<u8>(length | guest(Reg::cr8) << 4),
             .access = access,
             .execution_state = static_cast<u16>(state),
@@ -68,7 +68,7 @@ void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
     message.payload_size = sizeof(Payload);
     std::memcpy(message.payload.data(), &payload, sizeof(Payload));
     ++state_.messages;
-    board_.store(layout::kAssistPage + offsetof(HvVpAssistPage, message), message);
+    board_.store(board_.page(layout::kAssistPage) + offsetof(HvVpAssistPage, message), message);
     board_.emit(EventKind::message, Lane::hypervisor,
                 {static_cast<u64>(type), state_.messages, guest(Reg::rax)});
     fill_register_page();
@@ -82,7 +82,7 @@ void Hypervisor::fill_register_page() {
     if (fill != RegpageFill::invalid) {
         page.is_valid = 1;
         page.vtl = kVtl0;
-        const sim::CpuState s = board_.cpu.state();
+        const sim::CpuState s = board_.cpu().state();
         if (fill == RegpageFill::all16) {
             for (std::size_t i = 0; i < 16; ++i) {
                 put_field(page, offsetof(HvRegisterPage, rax) + i * 8, s[sim::gpr(i)]);
@@ -106,7 +106,7 @@ void Hypervisor::fill_register_page() {
         page.dr7 = s[Reg::dr7];
         page.interrupt_state = s[Reg::shadow] != 0 ? 1 : 0;
     }
-    board_.store(layout::kRegisterPage, page);
+    board_.store(board_.page(layout::kRegisterPage), page);
     board_.emit(EventKind::regpage, Lane::hypervisor, {page.is_valid, page.rax, page.rsp});
 }
 
@@ -133,7 +133,7 @@ void Hypervisor::cpuid_intercept(const Exit& exit) {
     const u32 leaf = static_cast<u32>(guest(Reg::rax));
     const u32 subleaf = static_cast<u32>(guest(Reg::rcx));
     board_.emit(EventKind::exit_cpuid, Lane::guest, {leaf, subleaf});
-    const sim::CpuidResult defaults = sim::cpuid(board_.cpu.state(), leaf, subleaf);
+    const sim::CpuidResult defaults = sim::cpuid(board_.cpu().state(), leaf, subleaf);
     HvCpuidIntercept p{};
     p.header = header(exit.length, kAccessExecute);
     p.rax = guest(Reg::rax);
@@ -163,7 +163,7 @@ void Hypervisor::hypercall_intercept(const Exit& exit) {
     board_.emit(EventKind::exit_hypercall, Lane::guest, {rcx});
     const u64 code = rcx & 0xFFFF;
     // Not for user mode (TLFS: hypercall interface); and VTL0 is the lowest VTL.
-    if (sim::cpl(board_.cpu.state()) != 0 || code == hv_call::kVtlReturn) {
+    if (sim::cpl(board_.cpu().state()) != 0 || code == hv_call::kVtlReturn) {
         inject(sim::Fault{.vector = sim::Vector::ud});
         return;
     }
@@ -180,7 +180,7 @@ void Hypervisor::hypercall_intercept(const Exit& exit) {
     p.r8 = guest(Reg::r8);
     p.rsi = guest(Reg::rsi);
     p.rdi = guest(Reg::rdi);
-    const sim::CpuState s = board_.cpu.state();
+    const sim::CpuState s = board_.cpu().state();
     put_xmm0_to_5(p, offsetof(HvHypercallIntercept, xmm0), s);
     deliver_intercept(MessageType::hypercall_intercept, p);
 }

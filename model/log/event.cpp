@@ -38,14 +38,17 @@ constexpr EventRow kRows[] = {
 #undef ARG
 };
 
-constexpr std::string_view kLanes[] = {"guest", "hypervisor", "vtl2", "vmm", "device"};
+constexpr std::string_view kLanes[] = {"guest", "hypervisor", "vtl2", "vmm", "device", "driver"};
 constexpr std::string_view kEndReasons[] = {
     "none",  "guest-halted", "guest-triple-fault", "vmm-panic",    "vmm-error",   "vtl2-crash",
-    "stuck", "stopped",      "step-limit",         "memory-limit", "not-modelled"};
+    "stuck", "stopped",      "step-limit",         "memory-limit", "not-modelled", "removed"};
 constexpr std::string_view kIoAccess[] = {"in", "out"};
 constexpr std::string_view kMsrAccess[] = {"read", "write"};
 constexpr std::string_view kMemoryAccess[] = {"read", "write", "execute"};
 constexpr std::string_view kEntryReasons[] = {"reserved", "vtl-call", "interrupt", "intercept"};
+constexpr std::string_view kCpuStatus[] = {"removed", "idle", "run", "stop", "remove"};
+constexpr std::string_view kVpState[] = {"avail",          "sync",          "async",
+                                         "async-stopping", "async-stopped", "async-starting"};
 constexpr std::string_view kCommands[] = {"none", "run-vp", "get-vp-registers", "set-vp-registers",
                                           "translate-gva"};
 
@@ -75,6 +78,10 @@ std::span<const std::string_view> format_words(Format format) {
             return kMemoryAccess;
         case Format::entry_reason:
             return kEntryReasons;
+        case Format::vp_state:
+            return kVpState;
+        case Format::cpu_status:
+            return kCpuStatus;
         case Format::command:
             return kCommands;
         case Format::end_reason:

@@ -11,7 +11,7 @@
 namespace vtlsim::model {
 
 // Who acts. The swim lanes of a timeline.
-enum class Lane : u8 { guest, hypervisor, vtl2, vmm, device };
+enum class Lane : u8 { guest, hypervisor, vtl2, vmm, device, driver };
 
 enum class EventKind : u8 {
 #define EVENT(id, meaning, args) id,
@@ -37,7 +37,9 @@ enum class Format : u8 {
     entry_reason,
     command,  // SidecarCommand
     end_reason,
-    text,  // index of a text in the log
+    vp_state,    // VpState
+    cpu_status,  // CpuStatus
+    text,        // index of a text in the log
 };
 
 inline constexpr u64 kNone = ~u64{0};
@@ -55,6 +57,7 @@ enum class EndReason : u8 {
     step_limit,
     memory_limit,
     not_modelled,
+    removed,  // the VP has left the sidecar
 };
 
 struct Event {

@@ -1,7 +1,9 @@
-// The VMM of one VP: gives commands to the VTL2 kernel and handles what comes back
-// (openvmm: openhcl/virt_mshv_vtl, processor/mshv/x64.rs; hyperv-vtl.md 3.4, 4).
+// The VMM's thread for one VP: gives commands to the VTL2 kernel and handles what comes back
+// (openvmm: openhcl/virt_mshv_vtl, processor/mshv/x64.rs; openhcl/sidecar_client; hyperv-vtl.md
+// 3.4, 3.5, 4). Its ioctls are the driver's code, run step by step on this thread.
 #pragma once
 
+#include "model/driver/driver.hpp"
 #include "model/hyperv/hypervisor.hpp"
 #include "model/vmm/devices.hpp"
 
@@ -9,30 +11,60 @@ namespace vtlsim::model {
 
 class Vmm {
   public:
-    Vmm(Board& board, Hypervisor& hypervisor, Devices& devices)
-        : board_(board), hypervisor_(hypervisor), devices_(devices) {}
+    Vmm(Board& board, Hypervisor& hypervisor, SidecarDriver& driver, Devices& devices)
+        : board_(board), hypervisor_(hypervisor), driver_(driver), devices_(devices) {}
 
     // Whether step() has something to do now. While a command runs there is nothing.
     bool ready() const;
     // One atomic step.
     void step();
-    // Asks the VTL2 kernel to stop the run (cancel); nothing if no run is going on. An intercept
-    // that comes first is still handled (hyperv-vtl.md 3.4).
+    // What step() would do ("claim ASYNC").
+    std::string step_name() const;
+    // Asks the VTL2 kernel to stop the run (cancel): all of the STOP ioctl at once; nothing if no
+    // run is going on. An intercept that comes first is still handled (hyperv-vtl.md 3.4).
     void stop();
+    // The same, but the thread does the ioctl in steps of its own, when it is scheduled.
+    void request_stop() { state_.stop_wanted = true; }
+    bool can_request_stop() const { return state_.phase == Phase::running && !state_.stopping; }
 
+    // In the order of a run; `start_` and `sync_` are the START and RUN ioctls of the driver.
     enum class Phase : u8 {
-        boot,        // waiting for the VTL2 kernel to be idle for the first time
-        start,       // about to run the VP
-        running,     // RUN_VP given, waiting
-        handle,      // an intercept is to be handled
-        set_rip,     // it has been; RIP moves
-        setting_rip  // SET given, waiting
+        boot,          // waiting for the VTL2 kernel to be idle for the first time
+        start,         // about to run the VP
+        start_claim,
+        start_status,
+        start_ipi,
+        start_publish,
+        start_recheck,
+        start_rearm,
+        running,       // RUN_VP given, waiting
+        stop_claim,
+        stop_status,
+        stop_ipi,
+        handle,        // an intercept is to be handled
+        request,       // it has been; a synchronous command is to be written
+        sync_claim,
+        sync_status,
+        sync_ipi,
+        sync_wait,
+        sync_asleep,
+        sync_release,
+        direct_wait,   // kernel_driver: the ioctl runs
+        response,      // the command is done
+        over,
     };
+    // What the synchronous command at hand is for.
+    enum class Sync : u8 { set_rip, save, remove };
     struct State {
         Phase phase = Phase::boot;
+        Sync sync = Sync::set_rip;
         u64 next_rip = 0;
         u64 exits = 0;  // intercepts handled
+        bool stop_wanted = false;
         bool stopping = false;
+        bool leaving = false;  // the sidecar, after the first exit (3.5)
+        EndReason result = EndReason::none;  // when over
+        friend bool operator==(const State&, const State&) = default;
     };
     const State& state() const { return state_; }
     void set_state(const State& state) { state_ = state; }
@@ -43,13 +75,21 @@ class Vmm {
 
   private:
     bool sidecar() const { return board_.switches().vp_runner == VpRunner::sidecar; }
+    u64 request_address() const;
     CpuStatus cpu_status() const;
-    void give_command(SidecarCommand command);
     void set_initial_context();
+
+    void begin_run();
+    void direct_command(SidecarCommand command);
+    void after_start_ipi();
+    void stop_step();
     void finish_run();
     void handle();
+    void write_request();
     void set_rip();
-    void finish_set();
+    void finish_request();
+    void end_run();
+    void conclude(EndReason reason);
 
     // --- handlers, one per intercept; each leaves next_rip ---
     void handle_io_port_exit(const HvIoPortIntercept& message);
@@ -58,13 +98,14 @@ class Vmm {
     void handle_msr(const HvMsrIntercept& message);
     void handle_hypercall(const HvHypercallIntercept& message);
 
-    CpuContext context() const { return board_.load<CpuContext>(context_address()); }
+    CpuContext context() { return board_.read<CpuContext>(context_address()); }
     void write_gp(std::size_t offset, u64 value);
     template <class T>
     void write_wire(u64 address, const T& value);
 
     Board& board_;
     Hypervisor& hypervisor_;
+    SidecarDriver& driver_;
     Devices& devices_;
     State state_;
 };

@@ -1,8 +1,34 @@
-; What both VTL2 kernels have: SET of registers, hypercalls, the interrupt handler and the tables.
+; What both VTL2 kernels have: GET and SET of registers, hypercalls, the interrupt handler and the tables.
 
-; --- SET_VP_REGISTERS --------------------------------------------------------------------------
+; --- GET_VP_REGISTERS and SET_VP_REGISTERS -----------------------------------------------------
 ; One hypercall for each association of the request, on this VP, for the target VTL. Debug
 ; registers and MTRRs, which the real kernel moves by instructions, are not asked for by our VMM.
+
+get_vp_registers:
+        movzx r12d, word [abs REQUEST + req_count]
+        movzx ebx, byte [abs REQUEST + req_target_vtl]
+        mov r13d, REQUEST + 0x10
+        xor eax, eax
+.next:
+        test r12d, r12d
+        jz .done
+        mov eax, [r13 + assoc_name]
+        mov [abs HYPERCALL_INPUT + 0x10], eax
+        mov rcx, HVCALL_GET_VP_REGISTERS | 1 << 32
+        mov r8d, HYPERCALL_INPUT + 0x800        ; output
+        call hypercall_on_self
+        test ax, ax
+        jnz .done
+        mov rcx, [abs HYPERCALL_INPUT + 0x800]
+        mov [r13 + assoc_value], rcx
+        mov rcx, [abs HYPERCALL_INPUT + 0x808]
+        mov [r13 + assoc_value + 8], rcx
+        add r13, 0x20
+        dec r12d
+        jmp .next
+.done:
+        mov [abs REQUEST + req_status], ax
+        jmp finish
 
 set_vp_registers:
         movzx r12d, word [abs REQUEST + req_count]
@@ -29,12 +55,14 @@ set_vp_registers:
 ; HvCallSetVpRegisters of the association at HYPERCALL_INPUT + 10h on this VP. BL: input VTL.
 ; AX: status.
 set_one_register:
+        mov rcx, HVCALL_SET_VP_REGISTERS | 1 << 32              ; one repetition
+        xor r8d, r8d
+; RCX: control, R8: output. The input's header is filled in here.
+hypercall_on_self:
         mov qword [abs HYPERCALL_INPUT + hcin_partition_id], -1 ; HV_PARTITION_ID_SELF
         mov dword [abs HYPERCALL_INPUT + hcin_vp_index], -2     ; HV_VP_INDEX_SELF
         mov [abs HYPERCALL_INPUT + hcin_input_vtl], bl
-        mov rcx, HVCALL_SET_VP_REGISTERS | 1 << 32              ; one repetition
         mov edx, HYPERCALL_INPUT
-        xor r8d, r8d
         mov eax, HYPERCALL_PAGE
         call rax
         ret

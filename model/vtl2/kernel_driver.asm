@@ -37,6 +37,8 @@ ioctl:
         xchg eax, [abs IOCTL_COMMAND]
         cmp eax, COMMAND_SET_VP_REGISTERS
         je set_vp_registers
+        cmp eax, COMMAND_GET_VP_REGISTERS
+        je get_vp_registers
 
 run_vp_loop:
         cli

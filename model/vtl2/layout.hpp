@@ -1,5 +1,6 @@
 // Where things lie in guest physical memory. VTL0 may use [0, guest RAM); everything of VTL2 is
-// above, and VTL2's linear addresses are physical ones.
+// above, and VTL2's linear addresses are physical ones. The addresses are VP 0's: those of VP n are
+// n * kVpStride higher, but for the control page and the driver's page, which a node has once.
 #pragma once
 
 #include "model/wire/pages.hpp"
@@ -19,7 +20,12 @@ inline constexpr u64 kRegisterPage = kVtl2Base + 0x32000;
 inline constexpr u64 kHclRun = kVtl2Base + 0x33000;
 // The kernel driver's stand-in for the VMM's ioctl: command, result, and the SET request.
 inline constexpr u64 kIoctlPage = kVtl2Base + 0x34000;
-inline constexpr u64 kVtl2End = kVtl2Base + 0x40000;
+// The driver's own memory on the base CPU (the layout is this simulator's own).
+inline constexpr u64 kDriverPage = kVtl2Base + 0x35000;
+
+inline constexpr unsigned kMaxVps = 8;  // of a node; a real one has up to 32
+inline constexpr u64 kVpStride = 0x40000;
+inline constexpr u64 kVtl2End = kVtl2Base + kMaxVps * kVpStride;
 
 inline constexpr u64 kMaxGuestRam = kVtl2Base;
 

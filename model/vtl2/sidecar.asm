@@ -25,7 +25,10 @@ ap_start:
         mov byte [abs CPU_STATUS], STATUS_IDLE
 
 park:                                           ; check first: a request may already be there
-        cmp byte [abs CPU_STATUS], STATUS_IDLE
+        mov al, [abs CPU_STATUS]
+        cmp al, STATUS_REMOVE
+        je remove
+        cmp al, STATUS_IDLE
         jne dispatch
         sti                                     ; the shadow of STI covers HLT: no lost wake-up
         hlt
@@ -40,19 +43,50 @@ dispatch:                                       ; RUN and STOP both get here
         je run_vp
         cmp eax, COMMAND_SET_VP_REGISTERS
         je set_vp_registers
+        cmp eax, COMMAND_GET_VP_REGISTERS
+        je get_vp_registers
         lea rsi, [rel unknown_command]
         jmp fail
 
 finish:
         mov byte [abs CPU_STATUS], STATUS_IDLE  ; before the attention: the driver may look at once
+        call raise_attention
+        jmp park
+
+raise_attention:
         mov dword [abs CONTROL_PAGE + ctl_needs_attention], 1
         mov eax, [abs CONTROL_PAGE + ctl_response_vector]
         test eax, eax
-        jz park
+        jz .done
         mov edx, [abs CONTROL_PAGE + ctl_response_cpu]
         mov ecx, MSR_X2APIC_ICR
         wrmsr
-        jmp park
+.done:  ret
+
+remove:                                         ; back to Linux: this kernel lets the VP go
+        mov ecx, MSR_VP_ASSIST_PAGE
+        xor eax, eax
+        xor edx, edx
+        wrmsr
+        cmp byte [rel register_page_mapped], 0
+        je .unmapped
+        mov edi, HYPERCALL_INPUT + 0x10
+        mov dword [rdi + assoc_name], HV_REGISTER_REG_PAGE
+        xor eax, eax
+        mov [rdi + assoc_value], rax
+        mov [rdi + assoc_value + 8], rax
+        xor ebx, ebx
+        call set_one_register
+.unmapped:
+        mov ecx, MSR_X2APIC_SVR                 ; APIC off
+        mov eax, 0xFF
+        xor edx, edx
+        wrmsr
+        mov byte [abs CPU_STATUS], STATUS_REMOVED
+        call raise_attention
+.halt:  cli
+        hlt
+        jmp .halt
 
 fail:                                           ; RSI: length byte and text; no response is written
         mov byte [abs COMMAND_PAGE + cmd_has_error], 1

@@ -18,29 +18,34 @@ void add_fields(Symbols& out, std::string_view prefix) {
     }
 }
 
-Symbols make_symbols() {
+Symbols make_symbols(unsigned vp) {
+    const u64 up = vp * layout::kVpStride;
     Symbols s{
-        {"VTL2_CODE", layout::kVtl2Code},
-        {"HYPERCALL_PAGE", layout::kHypercallPage},
-        {"VTL_RETURN_STUB", layout::kHypercallPage + layout::kVtlReturnOffset},
-        {"ASSIST_PAGE", layout::kAssistPage},
-        {"HYPERCALL_INPUT", layout::kHypercallInput},
+        {"VTL2_CODE", layout::kVtl2Code + up},
+        {"HYPERCALL_PAGE", layout::kHypercallPage + up},
+        {"VTL_RETURN_STUB", layout::kHypercallPage + layout::kVtlReturnOffset + up},
+        {"ASSIST_PAGE", layout::kAssistPage + up},
+        {"HYPERCALL_INPUT", layout::kHypercallInput + up},
         {"CONTROL_PAGE", layout::kControlPage},
-        {"COMMAND_PAGE", layout::kCommandPage},
-        {"REGISTER_PAGE", layout::kRegisterPage},
-        {"HCL_RUN", layout::kHclRun},
-        {"CPU_STATUS", layout::kControlPage + offsetof(ControlPage, cpu_status)},
-        {"IOCTL_COMMAND", layout::kIoctlPage},
-        {"IOCTL_RESULT", layout::kIoctlPage + 4},
+        {"COMMAND_PAGE", layout::kCommandPage + up},
+        {"REGISTER_PAGE", layout::kRegisterPage + up},
+        {"HCL_RUN", layout::kHclRun + up},
+        {"CPU_STATUS", layout::kControlPage + offsetof(ControlPage, cpu_status) + vp},
+        {"IOCTL_COMMAND", layout::kIoctlPage + up},
+        {"IOCTL_RESULT", layout::kIoctlPage + 4 + up},
         {"MSR_FS_BASE", 0xC0000100},
         {"MSR_X2APIC_EOI", msr::kX2apicEoi},
         {"MSR_X2APIC_SVR", msr::kX2apicSvr},
         {"MSR_X2APIC_ICR", msr::kX2apicIcr},
         {"MSR_VP_ASSIST_PAGE", msr::kVpAssistPage},
         {"HV_REGISTER_REG_PAGE", hv_register::kRegisterPage},
+        {"HVCALL_GET_VP_REGISTERS", hv_call::kGetVpRegisters},
         {"HVCALL_SET_VP_REGISTERS", hv_call::kSetVpRegisters},
         {"COMMAND_RUN_VP", static_cast<u64>(SidecarCommand::run_vp)},
+        {"COMMAND_GET_VP_REGISTERS", static_cast<u64>(SidecarCommand::get_vp_registers)},
         {"COMMAND_SET_VP_REGISTERS", static_cast<u64>(SidecarCommand::set_vp_registers)},
+        {"STATUS_REMOVED", static_cast<u64>(CpuStatus::removed)},
+        {"STATUS_REMOVE", static_cast<u64>(CpuStatus::remove)},
         {"STATUS_IDLE", static_cast<u64>(CpuStatus::idle)},
         {"STATUS_STOP", static_cast<u64>(CpuStatus::stop)},
         {"ENTRY_INTERRUPT", static_cast<u64>(EntryReason::interrupt)},
@@ -94,9 +99,13 @@ std::string select(std::string_view text, const Switches& switches) {
 
 }  // namespace
 
-const std::vector<std::pair<std::string, u64>>& vtl2_symbols() {
-    static const Symbols symbols = make_symbols();
-    return symbols;
+const std::vector<std::pair<std::string, u64>>& vtl2_symbols(unsigned vp) {
+    static const auto all = [] {
+        std::array<Symbols, layout::kMaxVps> symbols;
+        for (unsigned i = 0; i < symbols.size(); ++i) symbols[i] = make_symbols(i);
+        return symbols;
+    }();
+    return all.at(vp);
 }
 
 std::string vtl2_kernel_text(const Switches& switches) {
@@ -109,19 +118,18 @@ std::string vtl2_kernel_text(const Switches& switches) {
     return text;
 }
 
-sim::AsmResult assemble_vtl2_kernel(const Switches& switches) {
+sim::AsmResult assemble_vtl2_kernel(const Switches& switches, unsigned vp) {
     sim::AsmOptions options;
-    options.origin = layout::kVtl2Code;
-    options.symbols = vtl2_symbols();
+    options.origin = layout::kVtl2Code + vp * layout::kVpStride;
+    options.symbols = vtl2_symbols(vp);
     return sim::assemble(vtl2_kernel_text(switches), options);
 }
 
-std::vector<u8> hypercall_page() {
+std::vector<u8> hypercall_page(StubBytes stub) {
     // hyperv-vtl.md 1.2: at VMCALL RAX is the control input and RCX the call code.
-    const std::string text =
-        "vmcall\nret\n"
-        "align 16\n"
-        "mov rax, rcx\nmov ecx, 0x12\nvmcall\nret\n";
+    const std::string text = std::string("vmcall\nret\nalign 16\n") +
+                             (stub == StubBytes::copies ? "mov rax, rcx\n" : "") +
+                             "mov ecx, 0x12\nvmcall\nret\n";
     sim::AsmOptions options;
     options.origin = layout::kHypercallPage;
     const sim::AsmResult result = sim::assemble(text, options);

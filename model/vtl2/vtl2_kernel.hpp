@@ -10,16 +10,17 @@
 namespace vtlsim::model {
 
 // What the VTL2 kernel and the rest of the world agree on, as assembly symbols: page addresses,
-// wire field offsets, register names, command numbers.
-const std::vector<std::pair<std::string, u64>>& vtl2_symbols();
+// wire field offsets, register names, command numbers; the addresses are those of the VP.
+const std::vector<std::pair<std::string, u64>>& vtl2_symbols(unsigned vp = 0);
 
 // The kernel for these switches (vp_runner, vmm_fix, fx_cr2_restore choose its text).
-sim::AsmResult assemble_vtl2_kernel(const Switches& switches);
+// Each VP has its own copy: only the addresses differ.
+sim::AsmResult assemble_vtl2_kernel(const Switches& switches, unsigned vp = 0);
 
 // The text itself, for listings: the lines that the switches leave out are gone.
 std::string vtl2_kernel_text(const Switches& switches);
 
 // The hypercall page: the plain stub at 0, the VTL-return stub at layout::kVtlReturnOffset.
-std::vector<u8> hypercall_page();
+std::vector<u8> hypercall_page(StubBytes stub);
 
 }  // namespace vtlsim::model

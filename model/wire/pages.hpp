@@ -186,6 +186,25 @@ VTLSIM_WIRE_STRUCT(CommandPage, kWirePageSize, COMMAND_PAGE_FIELDS)
     F(Bytes<4032>, cpu_status, 0x40)
 VTLSIM_WIRE_STRUCT(ControlPage, kWirePageSize, CONTROL_PAGE_FIELDS)
 
+// The sidecar driver's memory on the base CPU (OHCL kernel: drivers/hv/mshv_vtl_sidecar.c for the
+// variables; where they lie is this simulator's own).
+#define DRIVER_PAGE_FIELDS(F)     \
+    F(u32, needs_vp_scan, 0x0)    \
+    F(Bytes<60>, reserved0, 0x4)  \
+    F(Bytes<4032>, vp_state, 0x40)
+VTLSIM_WIRE_STRUCT(DriverPage, kWirePageSize, DRIVER_PAGE_FIELDS)
+
+// hyperv-vtl.md 3.3; async_starting is the fix's (3.6), its number is not in the sources.
+enum class VpState : u8 {
+    avail = 0,
+    sync = 1,
+    async = 2,
+    async_stopping = 3,
+    async_stopped = 4,
+    async_starting = 5,
+    removed = 0xFF
+};
+
 // GET and SET requests: this header, then up to 31 associations. request_data[0] of a RUN_VP
 // response (intercept: u8) is the low byte of count.
 #define REGISTER_REQUEST_FIELDS(F) \
