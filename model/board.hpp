@@ -18,6 +18,11 @@ struct Vp {
     u8 index = 0;
     sim::Cpu& cpu;
     u8 active_vtl = kVtl2;
+
+    struct State {
+        sim::CpuState cpu;
+        u8 active_vtl;
+    };
 };
 
 struct Board {

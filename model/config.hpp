@@ -68,6 +68,12 @@ struct PinnedEvent {
     bool transient = false;
 };
 
+enum class Invariant : u8 {
+#define INVARIANT(id, meaning) id,
+#include "model/invariants/invariants.def"
+#undef INVARIANT
+};
+
 struct Limits {
     u64 steps = 100'000;  // atomic steps of all actors
     u64 pages = 4096;     // 4 KiB each: what guest and VTL2 may touch
@@ -101,6 +107,7 @@ struct WorldConfig {
     // Guest code stops for others after each instruction, not only where something may land.
     bool guest_steps = false;
     std::vector<ScheduleEntry> schedule;
+    std::vector<Invariant> invariants;
     Limits limits;
 };
 

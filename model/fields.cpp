@@ -27,7 +27,17 @@ constexpr Place kPlaces[] = {
     {"command", WireTraits<CommandPage>::fields(), layout::kCommandPage},
     {"control", WireTraits<ControlPage>::fields(), layout::kControlPage},
     {"hcl_run", WireTraits<HclRun>::fields(), layout::kHclRun},
+    {"driver", WireTraits<DriverPage>::fields(), layout::kDriverPage},
 };
+
+// "vp1.context.rax": VP 1 and the rest. Without the prefix it is VP 0.
+std::pair<unsigned, std::string_view> split_vp(std::string_view path) {
+    if (path.size() > 4 && path.starts_with("vp") && path[2] >= '0' && path[2] <= '9' &&
+        path[3] == '.') {
+        return {static_cast<unsigned>(path[2] - '0'), path.substr(4)};
+    }
+    return {0, path};
+}
 
 const Place* find_place(std::string_view name) {
     const auto* p = std::find_if(std::begin(kPlaces), std::end(kPlaces),
@@ -132,7 +142,12 @@ std::optional<u16> port_number(std::string_view text) {
 
 }  // namespace
 
-bool known_path(std::string_view path, std::string& why) {
+bool known_path(std::string_view full_path, std::string& why) {
+    const auto [vp, path] = split_vp(full_path);
+    if (vp >= layout::kMaxVps) {
+        why = fmt::format("VPs are numbered 0 to {}", layout::kMaxVps - 1);
+        return false;
+    }
     const auto [first, rest] = split(path);
     if (first == "vtl0" || first == "vtl2") {
         if (sim::find_register(rest) != nullptr) return true;
@@ -186,11 +201,17 @@ bool known_path(std::string_view path, std::string& why) {
 }
 
 std::optional<Vec128> World::value(std::string_view path) const {
+    const auto [vp, rest] = split_vp(path);
+    if (vp >= board_.vps.size()) return std::nullopt;
+    return vp_value(rest, vp);
+}
+
+std::optional<Vec128> World::vp_value(std::string_view path, unsigned vp) const {
     const auto [first, rest] = split(path);
     if (first == "vtl0" || first == "vtl2") {
         const sim::RegInfo* reg = sim::find_register(rest);
         if (reg == nullptr) return std::nullopt;
-        return register_of(first == "vtl0" ? kVtl0 : kVtl2, reg->reg);
+        return register_of(first == "vtl0" ? kVtl0 : kVtl2, reg->reg, vp);
     }
     if (first == "port") {
         const auto [text, counter] = split(rest);
@@ -202,15 +223,21 @@ std::optional<Vec128> World::value(std::string_view path) const {
         if (counter == "last_written") return Vec128{counts.last_written, 0};
         return std::nullopt;
     }
-    if (path == "vmm.exits") return Vec128{vmm_.state().exits, 0};
-    if (path == "hypervisor.messages") return Vec128{hypervisor_.state().messages, 0};
+    if (path == "vmm.exits") return Vec128{vmms_[vp]->state().exits, 0};
+    if (path == "hypervisor.messages") return Vec128{hypervisors_[vp]->state().messages, 0};
     const Place* place = find_place(first);
     if (place == nullptr) return std::nullopt;
-    u64 address = place->address;
+    const bool sidecar = board_.switches().vp_runner == VpRunner::sidecar;
+    const u64 up = vp * layout::kVpStride;
+    u64 address = place->address + up;
     std::optional<Target> target;
-    if (place->name == "context") address = vmm_.context_address();
+    if (place->name == "context") {
+        address = up + (sidecar ? layout::kCommandPage + offsetof(CommandPage, cpu_context)
+                                : layout::kHclRun + offsetof(HclRun, context));
+    }
     if (place->name == "message") {
-        address = vmm_.message_address();
+        address = up + (sidecar ? layout::kCommandPage + offsetof(CommandPage, intercept_message)
+                                : layout::kHclRun + offsetof(HclRun, exit_message));
         target = follow_message(rest, board_.load<u32>(address));
     } else if (place->name == "assist" && rest.starts_with("message.")) {
         address += offsetof(HvVpAssistPage, message);
@@ -220,13 +247,23 @@ std::optional<Vec128> World::value(std::string_view path) const {
     }
     if (!target) return std::nullopt;
     Vec128 value{};
-    // Arrays of bytes (cpu_status, request_data) give their first byte: this VP's.
-    const std::size_t size = target->field->size > sizeof(Vec128) ? 1 : target->field->size;
-    board_.machine.read(address + target->offset, {reinterpret_cast<u8*>(&value), size});
+    // Arrays of bytes (cpu_status, vp_state, request_data) give one byte: of the first two, this
+    // VP's.
+    const bool of_node = place->name == "control" || place->name == "driver";
+    const bool array = target->field->size > sizeof(Vec128);
+    if (of_node) address = place->address + (array ? vp : 0);
+    board_.machine.read(address + target->offset,
+                        {reinterpret_cast<u8*>(&value), array ? 1 : target->field->size});
     return value;
 }
 
-std::string name_of_address(u64 address) {
+std::string name_of_address(u64 full_address) {
+    u64 address = full_address;
+    std::string vp;
+    if (address >= layout::kVtl2Base + layout::kVpStride && address < layout::kVtl2End) {
+        vp = fmt::format("vp{}.", (address - layout::kVtl2Base) / layout::kVpStride);
+        address = layout::kVtl2Base + (address - layout::kVtl2Base) % layout::kVpStride;
+    }
     const auto name_in = [&](std::string_view prefix, std::span<const WireField> fields, u64 base,
                              u64 size, auto&& self) -> std::string {
         if (address < base || address >= base + size) return {};
@@ -262,12 +299,13 @@ std::string name_of_address(u64 address) {
         {"command", WireTraits<CommandPage>::fields(), layout::kCommandPage, kWirePageSize},
         {"control", WireTraits<ControlPage>::fields(), layout::kControlPage, kWirePageSize},
         {"hcl_run", WireTraits<HclRun>::fields(), layout::kHclRun, sizeof(HclRun)},
+        {"driver", WireTraits<DriverPage>::fields(), layout::kDriverPage, kWirePageSize},
     };
     for (const Named& n : kNamed) {
         const std::string name = name_in(n.name, n.fields, n.base, n.size, name_in);
-        if (!name.empty()) return name;
+        if (!name.empty()) return vp + name;
     }
-    return fmt::format("{:#x}", address);
+    return fmt::format("{:#x}", full_address);
 }
 
 }  // namespace vtlsim::model

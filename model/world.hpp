@@ -1,14 +1,36 @@
-// A world: one VP with its guest, hypervisor, VTL2 kernel, VMM and devices, and the rule for who
-// acts next. Run = f(config): nothing else goes in.
+// A world: VPs with their guest, hypervisor and VTL2 kernel, the driver and the VMM's threads on
+// other CPUs, devices, and the rule for who acts next. Run = f(config): nothing else goes in.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
+#include "model/invariants/invariants.hpp"
 #include "model/vmm/vmm.hpp"
 #include "sim/asm/assembler.hpp"
 
 namespace vtlsim::model {
+
+// Who can act. An actor has at most one next step; ids are ranks: where nothing else decides, the
+// lower goes first.
+using ActorId = u16;
+enum class ActorKind : u8 {
+    drain,          // the oldest store of a CPU's buffer goes to memory (memory_order tso)
+    vp,             // code of the VP, up to the next point where others matter
+    request_ipi,    // the driver's IPI reaches the VP
+    attention_ipi,  // the AP's IPI reaches the base CPU
+    isr,            // the driver's interrupt handler
+    poller,         // the VMM's task that polls and reads the driver's file
+    vmm,            // the VMM's thread for a VP
+    spawn,          // the VP's new thread on Linux is there: the sidecar run is cancelled
+    event,          // a free event of the config
+};
+struct Actor {
+    ActorKind kind;
+    unsigned index;  // of the VP, CPU or event
+    std::string name;
+};
 
 class World {
   public:
@@ -22,44 +44,85 @@ class World {
 
     // Runs to the end, which always comes: limits count everything that any actor does.
     EndReason run();
-    // One turn: the VP until something other than an instruction happens, or one step of another
-    // actor. Returns whether the world goes on.
+    // One step of the actor that the schedule names, or else the default policy: the last one while
+    // it can, then the lowest rank. Returns whether the world goes on.
     bool turn();
 
+    // --- choices, one at a time ------------------------------------------------------------------
+    const std::vector<Actor>& actors() const { return actors_; }
+    // Ascending; empty once the world is over.
+    std::vector<ActorId> enabled() const;
+    bool can_act(ActorId actor) const;
+    // Never chosen by default while others can act.
+    bool optional(ActorId actor) const;
+    ActorId default_choice(const std::vector<ActorId>& enabled) const;
+    // What the actor's next step does ("status RUN"). The actor can act.
+    std::string step_name(ActorId actor);
+    void step(ActorId actor);
+    // Says that nothing can act any more; the reason depends on who waits for what.
+    void conclude();
+    // To shared objects, by the last step: sorted, without doubles.
+    const std::vector<Access>& accesses() const { return board_.accesses; }
+    // Whether any later step of the actor may touch the object, or write it.
+    bool may_touch(ActorId actor, u32 object, bool write) const;
+    u64 turns() const { return turns_; }
+    // Entries of the config's schedule that have come up.
+    std::size_t schedule_done() const { return schedule_at_; }
+    // Why the entry after those has not: empty if its place was not met either.
+    const std::string& schedule_problem() const { return schedule_problem_; }
+
     const EventLog& log() const { return board_.log; }
+    // Drops what has been logged, for those who read it turn by turn.
+    void clear_log() { board_.log = EventLog(); }
     EndReason end() const { return board_.end; }
     u64 steps() const { return board_.step; }
     // The log's hash as 16 hex digits.
     std::string hash() const;
+    const std::vector<Violation>& violations() const { return invariants_.violations(); }
 
     // A register as a VTL (0 or 2) sees it, wherever its copy is.
-    Vec128 register_of(u8 vtl, sim::Reg reg) const;
+    Vec128 register_of(u8 vtl, sim::Reg reg, unsigned vp = 0) const;
     void read_memory(u64 address, std::span<u8> out) const { board_.machine.read(address, out); }
 
     // The value behind a name (see fields.hpp); nothing for names that have no value now, such as
     // message.rax while the message is of a type without RAX.
     std::optional<Vec128> value(std::string_view path) const;
 
-    // Everything that changes, as a value: restoring it and going on equals going on.
+    // Everything that changes, as a value: restoring it and going on equals going on. The log is
+    // part of it; clear_log() first makes it small.
     struct Snapshot;
     std::shared_ptr<const Snapshot> snapshot();
     void restore(const Snapshot& snapshot);
+    // 128 bits over all that decides what can happen next: not the log, step counts, or who went
+    // last.
+    std::array<u64, 2> fingerprint();
 
     // Pinned event i of the config: whether it has happened, and how often its instruction started.
     bool event_happened(std::size_t i) const { return pins_[i].fired; }
     u64 times_started(std::size_t i) const { return pins_[i].started; }
 
     // The labels of the VTL2 kernel's text.
-    const sim::AsmResult& vtl2_kernel() const { return kernel_; }
+    const sim::AsmResult& vtl2_kernel(unsigned vp = 0) const { return kernels_[vp]; }
 
   private:
     class Watcher;
+    friend struct StateHash;
 
+    void make_actors();
     void run_vp();
+    void after_run(sim::Outcome outcome, bool line);
     void fire_due_event();
+    void fire_event(std::size_t index);
     const PinnedEvent* due_event(u64 rip) const;
+    void land_request_ipi();
+    void drain(CpuId cpu);
     void load_images();
-    void init_registers();
+    void init_registers(unsigned vp);
+    bool vp_can_run(unsigned vp) const;
+    bool lands_in_guest(unsigned vp) const;
+    ActorId scheduled(const std::vector<ActorId>& enabled);
+    std::optional<Vec128> vp_value(std::string_view path, unsigned vp) const;
+    void at(unsigned vp) { board_.at = vp; }
 
     // For each pinned event: how often its instruction has started, and whether it has happened.
     struct Pin {
@@ -68,12 +131,24 @@ class World {
     };
 
     Board board_;
-    Hypervisor hypervisor_;
+    SidecarDriver driver_;
     Devices devices_;
-    Vmm vmm_;
-    sim::AsmResult kernel_;
+    std::vector<std::unique_ptr<Hypervisor>> hypervisors_;  // one per VP
+    std::vector<std::unique_ptr<Vmm>> vmms_;
+    std::vector<sim::AsmResult> kernels_;
     std::unique_ptr<Watcher> watcher_;
+    Invariants invariants_;
+    std::vector<Actor> actors_;
     std::vector<Pin> pins_;
+    int last_ = -1;  // the actor that went last
+    u64 turns_ = 0;
+    std::size_t schedule_at_ = 0;
+    std::string schedule_problem_;
+    std::map<std::pair<ActorId, std::string>, u64> steps_made_;  // while there is a schedule
+
+    // What fingerprint() knows of memory: the sum of its pages' hashes, at the time of the copy.
+    sim::Memory hashed_memory_;
+    std::array<u64, 2> memory_hash_{};
 };
 
 // What is wrong with a config, in words; empty if nothing is.

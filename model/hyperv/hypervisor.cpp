@@ -94,10 +94,10 @@ void Hypervisor::inject(const sim::Fault& fault) {
 // --- interrupts
 // ------------------------------------------------------------------------------------
 
-std::optional<u8> Hypervisor::deliverable(u8 vtl) const {
+std::optional<u8> Hypervisor::deliverable(const Vp& vp, u8 vtl) const {
     // CR8 is private under every policy; this runs before each instruction.
     const u64 cr8 =
-        vtl == board_.vp().active_vtl ? board_.cpu().get(Reg::cr8) : state_.banks.saved(vtl)[Reg::cr8];
+        vtl == vp.active_vtl ? vp.cpu.get(Reg::cr8) : state_.banks.saved(vtl)[Reg::cr8];
     return state_.apic[vtl].deliverable(cr8);
 }
 
@@ -168,7 +168,7 @@ void Hypervisor::vtl_return(const Exit& exit) {
     }
 
     sim::CpuState live = board_.cpu().state();
-    if (const auto pending = deliverable(kVtl2)) {
+    if (const auto pending = deliverable(board_.vp(), kVtl2)) {
         // The lower VTL executes nothing (TLFS: VTL Interrupt Management).
         if (!fast && board_.switches().pending_on_return == PendingOnReturn::restore_then_bounce) {
             state_.banks.write(live, kVtl2, kVtl0, Reg::rax, {rax, 0}, board_.switches());

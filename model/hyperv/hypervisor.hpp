@@ -4,13 +4,15 @@
 
 #include "model/driver/driver.hpp"
 #include "model/hyperv/apic.hpp"
+#include "model/invariants/invariants.hpp"
 #include "model/wire/pages.hpp"
 
 namespace vtlsim::model {
 
 class Hypervisor {
   public:
-    Hypervisor(Board& board, SidecarDriver& driver) : board_(board), driver_(driver) {}
+    Hypervisor(Board& board, SidecarDriver& driver, Invariants& invariants)
+        : board_(board), driver_(driver), invariants_(invariants) {}
 
     // An exit of the running VTL's code, at most one per instruction.
     void on_exit(const sim::Exit& exit);
@@ -22,7 +24,8 @@ class Hypervisor {
     void interrupt(u8 vtl, u8 vector, bool transient);
 
     // The vector that the running VTL would take now, whatever its IF.
-    std::optional<u8> deliverable() const { return deliverable(board_.vp().active_vtl); }
+    std::optional<u8> deliverable() const { return deliverable_at(board_.vp()); }
+    std::optional<u8> deliverable_at(const Vp& vp) const { return deliverable(vp, vp.active_vtl); }
     // Takes it: from requested to in service.
     u8 accept();
 
@@ -62,7 +65,7 @@ class Hypervisor {
     void enter_vtl2(EntryReason reason);
     void vtl_return(const sim::Exit& exit);
     void flush_register_page();
-    std::optional<u8> deliverable(u8 vtl) const;
+    std::optional<u8> deliverable(const Vp& vp, u8 vtl) const;
 
     // --- services for VTL2 ---
     void hypercall(const sim::Exit& exit);
@@ -75,6 +78,7 @@ class Hypervisor {
 
     Board& board_;
     SidecarDriver& driver_;
+    Invariants& invariants_;
     State state_;
 };
 

@@ -71,6 +71,7 @@ void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
     board_.store(board_.page(layout::kAssistPage) + offsetof(HvVpAssistPage, message), message);
     board_.emit(EventKind::message, Lane::hypervisor,
                 {static_cast<u64>(type), state_.messages, guest(Reg::rax)});
+    invariants_.intercepted(board_.cpu().state());
     fill_register_page();
     enter_vtl2(EntryReason::intercept);
 }

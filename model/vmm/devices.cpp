@@ -24,6 +24,11 @@ u32 Devices::read(u16 port, u8 size) {
     return value;
 }
 
+u64 Devices::served_from_now(std::pair<u16, u8> port, u64 served) const {
+    const PortScript* s = script(port.first, port.second);
+    return s == nullptr ? 0 : std::min<u64>(served, s->reads.size());
+}
+
 void Devices::write(u16 port, u8 size, u32 value) {
     Counts& counts = state_.counts[port];
     ++counts.writes;

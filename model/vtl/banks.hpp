@@ -59,6 +59,14 @@ class VtlBanks {
     void write(sim::CpuState& live, u8 active, u8 vtl, sim::Reg reg, Vec128 value,
                const Switches& switches);
 
+    // All that it holds, for hashes.
+    std::array<const sim::CpuState*, kVtlCount + 1> states() const {
+        return {&saved_[0], &saved_[1], &saved_[2], &captured_};
+    }
+    u8 flags() const {
+        return static_cast<u8>((last_entry_interrupt_ ? 1 : 0) | (displaced_ ? 2 : 0));
+    }
+
   private:
     bool in_cpu(u8 active, u8 vtl, sim::Reg reg, const Switches& switches) const;
 

@@ -23,8 +23,9 @@ class Observer {
     // the iterations of a REP. True pauses the run there (outcome Paused); a resumed run asks again
     // for the same instruction.
     virtual bool before_instruction(const Cpu& cpu, u64 rip) = 0;
-    // A store of this processor's instructions has changed memory. `size` is 1 to 4096 bytes.
-    virtual void stored(const Cpu&, u64 /*physical*/, std::size_t /*size*/) {}
+    // A store of this processor's instructions, 1 to 4096 bytes: what was there, what is there now.
+    virtual void stored(const Cpu&, u64 /*physical*/, std::span<const u8> /*before*/,
+                        std::span<const u8> /*after*/) {}
     // A fault or trap is delivered through the guest's IDT.
     virtual void delivering(const Cpu&, const Fault&) {}
 };

@@ -215,11 +215,16 @@ bool Exec::store_slow(u64 address, const void* value, std::size_t size, bool sta
             pending = OutOfMemory{};
             return false;
         }
-        std::memcpy(page + (physical & kPageMask), static_cast<const u8*>(value) + done, n);
-        fill_tlb(at, Access::write, physical);
+        u8* const to = page + (physical & kPageMask);
+        const u8* const from = static_cast<const u8*>(value) + done;
         if (observer != nullptr && machine->watched(physical >> kPageShift)) {
-            observer->stored(*cpu, physical, n);
+            const std::vector<u8> before(to, to + n);
+            std::memcpy(to, from, n);
+            observer->stored(*cpu, physical, before, {to, n});
+        } else {
+            std::memcpy(to, from, n);
         }
+        fill_tlb(at, Access::write, physical);
         return true;
     });
 }

@@ -128,9 +128,11 @@ TEST_CASE("REP: observers are asked once and hear of the stores", "[sim]") {
             ++asked;
             return false;
         }
-        void stored(const Cpu&, u64 physical, std::size_t size) override {
+        void stored(const Cpu&, u64 physical, std::span<const u8> before,
+                    std::span<const u8> after) override {
             CHECK(physical == 0x40000 + bytes);
-            bytes += size;
+            CHECK(before.size() == after.size());
+            bytes += after.size();
         }
     } listener;
     Copy rig;

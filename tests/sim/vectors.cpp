@@ -201,10 +201,9 @@ class Recorder : public Observer {
         ++asked;
         return false;
     }
-    void stored(const Cpu& cpu, u64 physical, std::size_t size) override {
-        for (u64 i = 0; i < size; ++i) {
-            cpu.machine().read(physical + i, {&stored_bytes[physical + i], 1});
-        }
+    void stored(const Cpu&, u64 physical, std::span<const u8>,
+                std::span<const u8> after) override {
+        for (u64 i = 0; i < after.size(); ++i) stored_bytes[physical + i] = after[i];
     }
 };
 

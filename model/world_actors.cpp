@@ -1,0 +1,367 @@
+// Who can act, who goes by default, and what a schedule changes.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model/fields.hpp"
+#include "model/vp_watcher.hpp"
+
+namespace vtlsim::model {
+
+using sim::Reg;
+
+void World::make_actors() {
+    const auto add = [&](ActorKind kind, unsigned index, std::string name) {
+        actors_.push_back({kind, index, std::move(name)});
+    };
+    const auto vps = static_cast<unsigned>(board_.vps.size());
+    const auto each_vp = [&](ActorKind kind, std::string_view name) {
+        for (unsigned vp = 0; vp < vps; ++vp) add(kind, vp, fmt::format("{}{}", name, vp));
+    };
+    const bool sidecar = board_.switches().vp_runner == VpRunner::sidecar;
+    if (board_.switches().memory_order == MemoryOrder::tso) {
+        for (unsigned vp = 0; vp < vps; ++vp) {
+            add(ActorKind::drain, cpu_of_vp(vp), fmt::format("drain-vp{}", vp));
+        }
+        for (unsigned vp = 0; vp < vps; ++vp) {
+            add(ActorKind::drain, cpu_of_vmm(vp), fmt::format("drain-vmm{}", vp));
+        }
+        if (sidecar) add(ActorKind::drain, kPollerCpu, "drain-poller");
+    }
+    each_vp(ActorKind::vp, "vp");
+    if (sidecar) {
+        each_vp(ActorKind::request_ipi, "ipi-vp");
+        add(ActorKind::attention_ipi, 0, "ipi-base");
+        add(ActorKind::isr, 0, "isr");
+        add(ActorKind::poller, 0, "poller");
+    }
+    each_vp(ActorKind::vmm, "vmm");
+    if (board_.config.hotplug) each_vp(ActorKind::spawn, "spawn");
+    for (unsigned i = 0; i < board_.config.events.size(); ++i) {
+        if (board_.config.events[i].free) add(ActorKind::event, i, fmt::format("event{}", i));
+    }
+}
+
+bool World::vp_can_run(unsigned vp) const {
+    const Vp& own = board_.vps[vp];
+    if (own.cpu.get(Reg::activity) == 0) return true;
+    return hypervisors_[vp]->deliverable_at(own).has_value() && own.cpu.interruptible();
+}
+
+// Whether an interrupt may reach the VP before the guest's next exit.
+bool World::lands_in_guest(unsigned vp) const {
+    if (driver_.request_ipi_in_flight(vp)) return true;
+    for (std::size_t i = 0; i < pins_.size(); ++i) {
+        const PinnedEvent& e = board_.config.events[i];
+        if (e.free && !pins_[i].fired && e.vp == vp && e.action == PinnedAction::interrupt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool World::can_act(ActorId id) const {
+    const Actor& actor = actors_[id];
+    switch (actor.kind) {
+        case ActorKind::drain:
+            return !board_.buffers.empty(static_cast<CpuId>(actor.index));
+        case ActorKind::vp:
+            return vp_can_run(actor.index);
+        case ActorKind::request_ipi:
+            return driver_.request_ipi_in_flight(actor.index);
+        case ActorKind::attention_ipi:
+            return driver_.attention_ipi_in_flight() && driver_.state().attention_delay == 0;
+        case ActorKind::isr:
+            return driver_.isr_ready();
+        case ActorKind::poller:
+            return driver_.poller_ready();
+        case ActorKind::vmm:
+            return vmms_[actor.index]->ready();
+        case ActorKind::spawn:
+            return vmms_[actor.index]->state().leaving &&
+                   !vmms_[actor.index]->state().stop_wanted &&
+                   vmms_[actor.index]->can_request_stop();
+        case ActorKind::event: {
+            if (pins_[actor.index].fired) return false;
+            const PinnedEvent& e = board_.config.events[actor.index];
+            if (e.action == PinnedAction::stop) return vmms_[e.vp]->can_request_stop();
+            return !e.transient || board_.vps[e.vp].active_vtl == kVtl0;
+        }
+    }
+    return false;
+}
+
+std::vector<ActorId> World::enabled() const {
+    std::vector<ActorId> out;
+    if (board_.end != EndReason::none) return out;
+    bool only_optional = true;
+    for (ActorId id = 0; id < actors_.size(); ++id) {
+        if (!can_act(id)) continue;
+        out.push_back(id);
+        only_optional = only_optional && actors_[id].kind == ActorKind::event;
+    }
+    if (!only_optional) return out;
+    // A delayed IPI lands when there is nothing left to wait for. Free events come only while
+    // somebody else can act.
+    out.clear();
+    if (!driver_.attention_ipi_in_flight()) return out;
+    const auto ipi = std::find_if(actors_.begin(), actors_.end(), [](const Actor& a) {
+        return a.kind == ActorKind::attention_ipi;
+    });
+    out.push_back(static_cast<ActorId>(ipi - actors_.begin()));
+    return out;
+}
+
+// A store buffer drains by default when its CPU's actor has nothing more to do.
+bool World::optional(ActorId id) const {
+    const Actor& actor = actors_[id];
+    if (actor.kind == ActorKind::event) return true;
+    if (actor.kind != ActorKind::drain || last_ < 0) return false;
+    const Actor& last = actors_[static_cast<std::size_t>(last_)];
+    switch (last.kind) {
+        case ActorKind::vp:
+            return actor.index != cpu_of_vp(last.index);
+        case ActorKind::vmm:
+            return actor.index != cpu_of_vmm(last.index);
+        default:
+            return actor.index != kPollerCpu;
+    }
+}
+
+ActorId World::default_choice(const std::vector<ActorId>& enabled) const {
+    for (ActorId id : enabled) {
+        if (id == last_) return id;
+    }
+    for (ActorId id : enabled) {
+        if (!optional(id)) return id;
+    }
+    return enabled.front();
+}
+
+std::string World::step_name(ActorId id) {
+    const Actor& actor = actors_[id];
+    switch (actor.kind) {
+        case ActorKind::drain: {
+            const BufferedStore& s =
+                board_.buffers.entries(static_cast<CpuId>(actor.index)).front();
+            return fmt::format("drain {}", name_of_address(s.address));
+        }
+        case ActorKind::vp: {
+            // Only doing it tells.
+            EventLog log = std::exchange(board_.log, EventLog());
+            const auto before = snapshot();
+            step(id);
+            std::string name = watcher_->did();
+            restore(*before);
+            board_.log = std::move(log);
+            return name;
+        }
+        case ActorKind::request_ipi:
+        case ActorKind::attention_ipi:
+            return "lands";
+        case ActorKind::isr:
+            return driver_.isr_step_name();
+        case ActorKind::poller:
+            return driver_.poller_step_name();
+        case ActorKind::vmm:
+            return vmms_[actor.index]->step_name();
+        case ActorKind::spawn:
+            return "the new thread is there";
+        case ActorKind::event: {
+            const PinnedEvent& e = board_.config.events[actor.index];
+            return e.action == PinnedAction::stop ? "stop"
+                                                  : fmt::format("interrupt {:#x}", e.vector);
+        }
+    }
+    return {};
+}
+
+void World::step(ActorId id) {
+    const Actor& actor = actors_[id];
+    board_.accesses.clear();
+    invariants_.begin_step();
+    const std::size_t first_event = board_.log.events().size();
+    const EndReason was = board_.end;
+    ++turns_;
+    if (driver_.state().attention_delay != 0 && actor.kind != ActorKind::attention_ipi) {
+        --driver_.state().attention_delay;
+    }
+    switch (actor.kind) {
+        case ActorKind::drain:
+            at(actor.index < layout::kMaxVps ? actor.index : 0);
+            drain(static_cast<CpuId>(actor.index));
+            break;
+        case ActorKind::vp:
+            at(actor.index);
+            run_vp();
+            last_ = id;
+            break;
+        case ActorKind::request_ipi:
+            at(actor.index);
+            land_request_ipi();
+            break;
+        case ActorKind::attention_ipi:
+            at(0);
+            ++board_.step;
+            driver_.state().attention_delay = 0;
+            driver_.land_attention_ipi();
+            break;
+        case ActorKind::isr:
+            at(0);
+            ++board_.step;
+            board_.acting_cpu = kPollerCpu;
+            driver_.isr_step();
+            last_ = id;
+            break;
+        case ActorKind::poller:
+            at(0);
+            ++board_.step;
+            board_.acting_cpu = kPollerCpu;
+            driver_.poller_step();
+            last_ = id;
+            break;
+        case ActorKind::vmm:
+            at(actor.index);
+            board_.acting_cpu = cpu_of_vmm(actor.index);
+            if (vmms_[actor.index]->state().phase == Vmm::Phase::handle) {
+                invariants_.handler_starts();
+            }
+            vmms_[actor.index]->step();
+            last_ = id;
+            break;
+        case ActorKind::spawn:
+            at(actor.index);
+            ++board_.step;
+            board_.touch(Object::finished, actor.index, true);
+            vmms_[actor.index]->request_stop();
+            break;
+        case ActorKind::event:
+            at(board_.config.events[actor.index].vp);
+            fire_event(actor.index);
+            break;
+    }
+    if (board_.end == EndReason::none && board_.step >= board_.config.limits.steps) {
+        board_.finish(EndReason::step_limit);
+    }
+    invariants_.events(first_event);
+    if (was == EndReason::none && board_.end != EndReason::none) invariants_.end();
+    std::sort(board_.accesses.begin(), board_.accesses.end());
+    board_.accesses.erase(std::unique(board_.accesses.begin(), board_.accesses.end()),
+                          board_.accesses.end());
+}
+
+void World::conclude() {
+    EndReason reason = EndReason::none;
+    unsigned whose = 0;
+    for (unsigned vp = 0; vp < board_.vps.size(); ++vp) {
+        const Vmm::State& vmm = vmms_[vp]->state();
+        const Vp& own = board_.vps[vp];
+        EndReason mine = EndReason::stuck;
+        if (vmm.phase == Vmm::Phase::over) {
+            mine = vmm.result;
+        } else if (own.active_vtl == kVtl0 && vmm.phase == Vmm::Phase::running) {
+            mine = EndReason::guest_halted;
+        }
+        if (reason == EndReason::none || (mine == EndReason::stuck && reason != mine)) {
+            reason = mine;
+            whose = vp;
+        }
+    }
+    at(whose);
+    board_.finish(reason);
+    invariants_.end();
+}
+
+// --- schedules ----------------------------------------------------------------------------------
+
+ActorId World::scheduled(const std::vector<ActorId>& enabled) {
+    const ActorId by_default = default_choice(enabled);
+    const auto& schedule = board_.config.schedule;
+    if (schedule_at_ == schedule.size()) return by_default;
+    const ScheduleEntry& entry = schedule[schedule_at_];
+    if (entry.turn) {
+        if (*entry.turn != turns_) return by_default;
+    } else {
+        if (!entry.instead_of.empty() && entry.instead_of != actors_[by_default].name) {
+            return by_default;
+        }
+        const std::string step = step_name(by_default);
+        if (!entry.step.empty() && entry.step != step) return by_default;
+        // Occurrences count from the start of the run.
+        if (steps_made_[{by_default, step}] + 1 != entry.nth) return by_default;
+    }
+    const auto wanted = std::find_if(enabled.begin(), enabled.end(), [&](ActorId id) {
+        return actors_[id].name == entry.run;
+    });
+    if (wanted == enabled.end()) {
+        if (!schedule_problem_.empty()) return by_default;
+        std::string names;
+        for (ActorId id : enabled) names += (names.empty() ? "" : ", ") + actors_[id].name;
+        schedule_problem_ = fmt::format("turn {}: {} cannot act, only {}", turns_, entry.run, names);
+        return by_default;
+    }
+    ++schedule_at_;
+    return *wanted;
+}
+
+bool World::turn() {
+    if (board_.end != EndReason::none) return false;
+    const std::vector<ActorId> now = enabled();
+    if (now.empty()) {
+        conclude();
+        return false;
+    }
+    const ActorId chosen = scheduled(now);
+    if (schedule_at_ < board_.config.schedule.size()) ++steps_made_[{chosen, step_name(chosen)}];
+    step(chosen);
+    return board_.end == EndReason::none;
+}
+
+// --- what may still happen ----------------------------------------------------------------------
+
+bool World::may_touch(ActorId id, u32 object, bool write) const {
+    const Actor& actor = actors_[id];
+    const Object kind = object_kind(object);
+    const unsigned index = object_index(object);
+    const auto own = [&](Object o) { return kind == o && index == actor.index; };
+    switch (actor.kind) {
+        case ActorKind::drain:
+            return true;
+        case ActorKind::vp:
+            return own(Object::cpu_status) || own(Object::vp_pages) || own(Object::apic) ||
+                   (kind == Object::store_buffer && index == cpu_of_vp(actor.index)) ||
+                   kind == Object::needs_attention || kind == Object::attention_ipi ||
+                   kind == Object::guest_ram;
+        case ActorKind::request_ipi:
+            return own(Object::request_ipi) || own(Object::apic) || own(Object::vp_pages);
+        case ActorKind::attention_ipi:
+            return kind == Object::attention_ipi || kind == Object::isr;
+        case ActorKind::isr:
+            return kind == Object::isr || kind == Object::needs_attention ||
+                   kind == Object::needs_vp_scan || kind == Object::poll_wake ||
+                   kind == Object::sync_wake ||
+                   (kind == Object::store_buffer && index == kPollerCpu);
+        case ActorKind::poller:
+            return kind == Object::poll_wake || kind == Object::needs_vp_scan ||
+                   (kind == Object::cpu_status && write == false) || kind == Object::vp_state ||
+                   kind == Object::finished ||
+                   (kind == Object::store_buffer && index == kPollerCpu);
+        case ActorKind::vmm:
+            return own(Object::cpu_status) || own(Object::vp_state) || own(Object::vp_pages) ||
+                   own(Object::request_ipi) || own(Object::sync_wake) || own(Object::finished) ||
+                   own(Object::apic) || kind == Object::devices || kind == Object::guest_ram ||
+                   kind == Object::needs_vp_scan || kind == Object::poll_wake ||
+                   (kind == Object::store_buffer && index == cpu_of_vmm(actor.index));
+        case ActorKind::spawn:
+            return own(Object::finished);
+        case ActorKind::event: {
+            const PinnedEvent& e = board_.config.events[actor.index];
+            if (pins_[actor.index].fired) return false;
+            return index == e.vp && (kind == Object::finished || kind == Object::apic ||
+                                     kind == Object::vp_pages);
+        }
+    }
+    return true;
+}
+
+}  // namespace vtlsim::model
