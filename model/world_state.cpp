@@ -1,5 +1,6 @@
 // A world as a value: snapshots and fingerprints.
 #define XXH_INLINE_ALL
+#include <algorithm>
 #include <cstring>
 
 #include <xxhash.h>
@@ -95,8 +96,10 @@ class Mixer {
         add(u64{bytes.size()});
         XXH3_128bits_update(&state_, bytes.data(), bytes.size());
     }
-    void add(const sim::CpuState& s) {
-        XXH3_128bits_update(&state_, s.scalar.data(), sizeof(s.scalar));
+    void add(const sim::CpuState& s, bool time) {
+        CpuScalars scalar = s.scalar;
+        if (!time) scalar[sim::index_of(sim::Reg::tsc)] = 0;
+        XXH3_128bits_update(&state_, scalar.data(), sizeof(scalar));
         XXH3_128bits_update(&state_, s.vector.data(), sizeof(s.vector));
     }
     Words digest() const {
@@ -105,8 +108,20 @@ class Mixer {
     }
 
   private:
+    using CpuScalars = decltype(sim::CpuState::scalar);
     XXH3_state_t state_;
 };
+
+// Whether the bytes hold RDTSC, RDTSCP or RDMSR: the time-stamp counter, which counts steps, then
+// is a part of the state. Code that the guest makes at run time is not seen.
+bool may_read_time(std::span<const u8> code) {
+    for (std::size_t i = 0; i + 1 < code.size(); ++i) {
+        if (code[i] != 0x0F) continue;
+        if (code[i + 1] == 0x31 || code[i + 1] == 0x32) return true;
+        if (i + 2 < code.size() && code[i + 1] == 0x01 && code[i + 2] == 0xF9) return true;
+    }
+    return false;
+}
 
 }  // namespace
 
@@ -118,14 +133,18 @@ std::array<u64, 2> World::fingerprint() {
         for (std::size_t i = 0; i < 2; ++i) memory_hash_[i] ^= was[i] ^ is[i];
     });
     hashed_memory_ = std::move(now);
+    const auto& images = board_.config.memory;
+    const bool time = std::any_of(images.begin(), images.end(), [](const MemoryImage& image) {
+        return may_read_time(image.bytes);
+    });
     Mixer m;
     m.add(memory_hash_);
     m.add(board_.end);
     for (std::size_t i = 0; i < board_.vps.size(); ++i) {
         m.add(board_.vps[i].active_vtl);
-        m.add(board_.vps[i].cpu.state());
+        m.add(board_.vps[i].cpu.state(), time);
         const Hypervisor::State& h = hypervisors_[i]->state();
-        for (const sim::CpuState* s : h.banks.states()) m.add(*s);
+        for (const sim::CpuState* s : h.banks.states()) m.add(*s, time);
         m.add(h.banks.flags());
         for (const Apic& apic : h.apic) m.add(apic);
         m.add(h.assist_page_enabled);
@@ -140,7 +159,7 @@ std::array<u64, 2> World::fingerprint() {
         m.add(v.result);
         const Invariants::PerVp& inv = invariants_.state()[i];
         if (!board_.config.invariants.empty()) {
-            m.add(inv.guest);
+            m.add(inv.guest, time);
             m.add(inv.fresh);
             m.add(inv.exits_ahead);
             m.add(inv.accesses_ahead);
