@@ -250,13 +250,15 @@ bool Exec::system_store(u64 address, const void* value, std::size_t size) {
            by_page(address, size, [&](u64 at, std::size_t done, std::size_t n) {
                u64 physical = 0;
                if (!translate(at, n, Access::write, true, false, physical)) return false;
-               if (!machine->write(physical, {static_cast<const u8*>(value) + done, n})) {
+               const std::span<const u8> bytes(static_cast<const u8*>(value) + done, n);
+               const bool watched = observer != nullptr && machine->watched(physical >> kPageShift);
+               std::vector<u8> before(watched ? n : 0);
+               machine->memory().read(physical, before);
+               if (!machine->write(physical, bytes)) {
                    pending = OutOfMemory{};
                    return false;
                }
-               if (observer != nullptr && machine->watched(physical >> kPageShift)) {
-                   observer->stored(*cpu, physical, n);
-               }
+               if (watched) observer->stored(*cpu, physical, before, bytes);
                return true;
            });
 }
