@@ -233,6 +233,8 @@ void World::drain(CpuId cpu) {
     board_.emit(EventKind::drain, Lane::hypervisor, {cpu, store.address, store.bytes.size(), low});
 }
 
+void World::log_instructions(bool on) { watcher_->log_instructions = on; }
+
 EndReason World::run() {
     while (turn()) {
     }

@@ -74,6 +74,8 @@ class World {
     const EventLog& log() const { return board_.log; }
     // Drops what has been logged, for those who read it turn by turn.
     void clear_log() { board_.log = EventLog(); }
+    // Instructions are in the log (default), or only what they do.
+    void log_instructions(bool on);
     EndReason end() const { return board_.end; }
     u64 steps() const { return board_.step; }
     // The log's hash as 16 hex digits.
@@ -93,6 +95,9 @@ class World {
     struct Snapshot;
     std::shared_ptr<const Snapshot> snapshot();
     void restore(const Snapshot& snapshot);
+    // What the next snapshot will hold that earlier ones do not, about: pages written since, and
+    // the rest of the state.
+    u64 snapshot_bytes() const;
     // 128 bits over all that decides what can happen next: not the log, step counts, or who went
     // last.
     std::array<u64, 2> fingerprint();
@@ -147,6 +152,7 @@ class World {
     std::map<std::pair<ActorId, std::string>, u64> steps_made_;  // while there is a schedule
 
     // What fingerprint() knows of memory: the sum of its pages' hashes, at the time of the copy.
+    sim::Memory saved_memory_;  // of the last snapshot
     sim::Memory hashed_memory_;
     std::array<u64, 2> memory_hash_{};
 };

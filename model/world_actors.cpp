@@ -123,8 +123,11 @@ bool World::optional(ActorId id) const {
             return actor.index != cpu_of_vp(last.index);
         case ActorKind::vmm:
             return actor.index != cpu_of_vmm(last.index);
-        default:
+        case ActorKind::isr:
+        case ActorKind::poller:
             return actor.index != kPollerCpu;
+        default:
+            return true;
     }
 }
 
@@ -194,7 +197,6 @@ void World::step(ActorId id) {
         case ActorKind::vp:
             at(actor.index);
             run_vp();
-            last_ = id;
             break;
         case ActorKind::request_ipi:
             at(actor.index);
@@ -211,14 +213,12 @@ void World::step(ActorId id) {
             ++board_.step;
             board_.acting_cpu = kPollerCpu;
             driver_.isr_step();
-            last_ = id;
             break;
         case ActorKind::poller:
             at(0);
             ++board_.step;
             board_.acting_cpu = kPollerCpu;
             driver_.poller_step();
-            last_ = id;
             break;
         case ActorKind::vmm:
             at(actor.index);
@@ -227,7 +227,6 @@ void World::step(ActorId id) {
                 invariants_.handler_starts();
             }
             vmms_[actor.index]->step();
-            last_ = id;
             break;
         case ActorKind::spawn:
             at(actor.index);
@@ -240,6 +239,7 @@ void World::step(ActorId id) {
             fire_event(actor.index);
             break;
     }
+    last_ = id;
     if (board_.end == EndReason::none && board_.step >= board_.config.limits.steps) {
         board_.finish(EndReason::step_limit);
     }

@@ -28,7 +28,17 @@ struct World::Snapshot {
     std::size_t schedule_at;
 };
 
+u64 World::snapshot_bytes() const {
+    u64 bytes = sizeof(Snapshot);
+    bytes += board_.vps.size() *
+             (sizeof(Vp::State) + sizeof(Hypervisor::State) + sizeof(Vmm::State));
+    board_.machine.memory().for_each_difference(
+        saved_memory_, [&](u64, const u8*, const u8*) { bytes += sim::kPageSize; });
+    return bytes;
+}
+
 std::shared_ptr<const World::Snapshot> World::snapshot() {
+    saved_memory_ = board_.machine.snapshot_memory();
     std::vector<Vp::State> vps;
     std::vector<Hypervisor::State> hypervisors;
     std::vector<Vmm::State> vmms;
@@ -38,7 +48,7 @@ std::shared_ptr<const World::Snapshot> World::snapshot() {
         vmms.push_back(vmms_[i]->state());
     }
     return std::make_shared<Snapshot>(Snapshot{
-        board_.machine.snapshot_memory(), std::move(vps), board_.log, board_.step, board_.at,
+        saved_memory_, std::move(vps), board_.log, board_.step, board_.at,
         board_.end, board_.buffers.state(), std::move(hypervisors), driver_.state(),
         devices_.state(), std::move(vmms), invariants_.state(), pins_, last_, turns_,
         schedule_at_});
@@ -46,6 +56,7 @@ std::shared_ptr<const World::Snapshot> World::snapshot() {
 
 void World::restore(const Snapshot& s) {
     board_.machine.set_memory(s.memory);
+    saved_memory_ = s.memory;
     for (std::size_t i = 0; i < s.vps.size(); ++i) {
         board_.vps[i].cpu.set_state(s.vps[i].cpu);
         board_.vps[i].cpu.set_address_space(s.vps[i].active_vtl);
