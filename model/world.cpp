@@ -24,7 +24,7 @@ World::World(const WorldConfig& config)
     if (!problems.empty()) throw std::invalid_argument(problems.front());
     for (unsigned vp = 0; vp < config.vp_count(); ++vp) {
         hypervisors_.push_back(std::make_unique<Hypervisor>(board_, driver_, invariants_));
-        vmms_.push_back(std::make_unique<Vmm>(board_, *hypervisors_[vp], driver_, devices_));
+        vmms_.push_back(std::make_unique<Vmm>(board_, vp, *hypervisors_[vp], driver_, devices_));
         kernels_.push_back(assemble_vtl2_kernel(config.switches, vp));
         if (!kernels_[vp].ok()) {
             const sim::AsmError& e = kernels_[vp].errors.front();

@@ -42,7 +42,7 @@ u64 Vmm::request_address() const {
 }
 
 CpuStatus Vmm::cpu_status() const {
-    return board_.load<CpuStatus>(SidecarDriver::status_address(board_.at));
+    return board_.load<CpuStatus>(SidecarDriver::status_address(vp_));
 }
 
 bool Vmm::ready() const {
@@ -51,10 +51,10 @@ bool Vmm::ready() const {
         case Phase::direct_wait:
             return cpu_status() == CpuStatus::idle;
         case Phase::running:
-            return sidecar() ? driver_.finished(board_.at) || state_.stop_wanted
+            return sidecar() ? driver_.finished(vp_) || state_.stop_wanted
                              : cpu_status() == CpuStatus::idle;
         case Phase::sync_asleep:
-            return driver_.sync_woken(board_.at);
+            return driver_.sync_woken(vp_);
         case Phase::over:
             return false;
         default:
@@ -153,7 +153,7 @@ void Vmm::step() {
             next(Phase::running);
             break;
         case Phase::running:
-            if (sidecar() && !driver_.finished(board_.at)) {
+            if (sidecar() && !driver_.finished(vp_)) {
                 board_.touch(Object::finished, board_.at, false);
                 state_.stop_wanted = false;
                 state_.stopping = true;
@@ -251,7 +251,7 @@ void Vmm::begin_run() {
 // The kernel driver's VMM enters the ioctl on the VP's own thread: nothing comes between.
 void Vmm::direct_command(SidecarCommand command) {
     write_wire(board_.page(layout::kIoctlPage), command);
-    write_wire(SidecarDriver::status_address(board_.at), CpuStatus::run);
+    write_wire(SidecarDriver::status_address(vp_), CpuStatus::run);
     board_.touch(Object::apic, board_.at, true);
     hypervisor_.interrupt(kVtl2, kRequestVector, false);
 }

@@ -11,8 +11,8 @@ namespace vtlsim::model {
 
 class Vmm {
   public:
-    Vmm(Board& board, Hypervisor& hypervisor, SidecarDriver& driver, Devices& devices)
-        : board_(board), hypervisor_(hypervisor), driver_(driver), devices_(devices) {}
+    Vmm(Board& board, unsigned vp, Hypervisor& hypervisor, SidecarDriver& driver, Devices& devices)
+        : board_(board), vp_(vp), hypervisor_(hypervisor), driver_(driver), devices_(devices) {}
 
     // Whether step() has something to do now. While a command runs there is nothing.
     bool ready() const;
@@ -104,6 +104,7 @@ class Vmm {
     void write_wire(u64 address, const T& value);
 
     Board& board_;
+    unsigned vp_;  // step() is called while this VP is the one at hand, ready() at any time
     Hypervisor& hypervisor_;
     SidecarDriver& driver_;
     Devices& devices_;
