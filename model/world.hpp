@@ -55,6 +55,9 @@ class World {
     bool can_act(ActorId actor) const;
     // Never chosen by default while others can act.
     bool optional(ActorId actor) const;
+    // Its steps are nobody's turn (an interrupt lands, a store drains): who went before is still
+    // the last one.
+    bool passive(ActorId actor) const;
     ActorId default_choice(const std::vector<ActorId>& enabled) const;
     // What the actor's next step does ("status RUN"). The actor can act.
     std::string step_name(ActorId actor);
@@ -145,7 +148,7 @@ class World {
     Invariants invariants_;
     std::vector<Actor> actors_;
     std::vector<Pin> pins_;
-    int last_ = -1;  // the actor that went last
+    int last_ = -1;  // the actor that went last, passive ones apart
     u64 turns_ = 0;
     std::size_t schedule_at_ = 0;
     std::string schedule_problem_;

@@ -131,6 +131,18 @@ bool World::optional(ActorId id) const {
     }
 }
 
+bool World::passive(ActorId id) const {
+    switch (actors_[id].kind) {
+        case ActorKind::vp:
+        case ActorKind::isr:
+        case ActorKind::poller:
+        case ActorKind::vmm:
+            return false;
+        default:
+            return true;
+    }
+}
+
 ActorId World::default_choice(const std::vector<ActorId>& enabled) const {
     for (ActorId id : enabled) {
         if (id == last_) return id;
@@ -239,7 +251,7 @@ void World::step(ActorId id) {
             fire_event(actor.index);
             break;
     }
-    last_ = id;
+    if (!passive(id)) last_ = id;
     if (board_.end == EndReason::none && board_.step >= board_.config.limits.steps) {
         board_.finish(EndReason::step_limit);
     }
