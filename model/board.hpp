@@ -27,9 +27,7 @@ struct Vp {
 
 struct Board {
     explicit Board(const WorldConfig& world_config)
-        : config(world_config),
-          machine(sim::Memory(world_config.limits.pages)),
-          buffers(machine) {
+        : config(world_config), machine(sim::Memory(world_config.limits.pages)), buffers(machine) {
         for (unsigned i = 0; i < world_config.vp_count(); ++i) {
             vps.push_back({static_cast<u8>(i), machine.add_cpu()});
         }
@@ -39,8 +37,8 @@ struct Board {
     sim::Machine machine;
     StoreBuffers buffers;
     std::vector<Vp> vps;
-    unsigned at = 0;       // the VP that is acting or acted for
-    CpuId acting_cpu = 0;  // whose reads and writes these are
+    unsigned at = 0;               // the VP that is acting or acted for
+    CpuId acting_cpu = 0;          // whose reads and writes these are
     std::vector<Access> accesses;  // to shared objects, of the step at hand
     EventLog log;
     u64 step = 0;

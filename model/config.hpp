@@ -45,6 +45,7 @@ struct ScheduleEntry {
     std::string step;         // of that actor; empty: whichever it is
     u64 nth = 1;              // 1 is the first time that the actor does the step
     std::string run;
+    bool may_not_happen = false;  // no failure if the place is never met
 };
 
 enum class PinnedAction : u8 {

@@ -96,9 +96,8 @@ void World::Watcher::look_at_memory(const sim::Cpu& cpu, std::span<const u8> cod
 }
 
 void World::Watcher::name_access(const Access& access) {
-    const std::string_view name = object_kind(access.object) == Object::cpu_status
-                                      ? "cpu_status"
-                                      : "needs_attention";
+    const std::string_view name =
+        object_kind(access.object) == Object::cpu_status ? "cpu_status" : "needs_attention";
     if (access.write) {
         stored_object_ = access.object;
         did_ = fmt::format("writes {}", name);  // until stored() knows what

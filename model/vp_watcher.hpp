@@ -35,10 +35,10 @@ class World::Watcher : public sim::Observer {
     World& world_;
     sim::InsnMemoryDecoder decoder_;
     bool line_ = false;
-    bool started_ = false;     // an instruction has, since the run began or the last fault
-    bool stop_after_ = false;  // the instruction that is executing
-    bool direct_ = false;      // it is locked: its stores pass the buffer by
-    u64 rip_ = 0;              // of the instruction that is executing
+    bool started_ = false;              // an instruction has, since the run began or the last fault
+    bool stop_after_ = false;           // the instruction that is executing
+    bool direct_ = false;               // it is locked: its stores pass the buffer by
+    u64 rip_ = 0;                       // of the instruction that is executing
     std::optional<u32> stored_object_;  // that it writes: named once the value is known
     std::string did_;
 };

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "model/hyperv/names.hpp"
-
 #include "model/vp_watcher.hpp"
 #include "model/vtl2/vtl2_kernel.hpp"
 

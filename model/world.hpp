@@ -83,7 +83,9 @@ class World {
     u64 steps() const { return board_.step; }
     // The log's hash as 16 hex digits.
     std::string hash() const;
+    // Of the config's invariants, by the last step; and by all turn()s, the first of each.
     const std::vector<Violation>& violations() const { return invariants_.violations(); }
+    const std::vector<Violation>& all_violations() const { return all_violations_; }
 
     // A register as a VTL (0 or 2) sees it, wherever its copy is.
     Vec128 register_of(u8 vtl, sim::Reg reg, unsigned vp = 0) const;
@@ -152,6 +154,7 @@ class World {
     u64 turns_ = 0;
     std::size_t schedule_at_ = 0;
     std::string schedule_problem_;
+    std::vector<Violation> all_violations_;
     std::map<std::pair<ActorId, std::string>, u64> steps_made_;  // while there is a schedule
 
     // What fingerprint() knows of memory: the sum of its pages' hashes, at the time of the copy.

@@ -302,14 +302,14 @@ ActorId World::scheduled(const std::vector<ActorId>& enabled) {
         // Occurrences count from the start of the run.
         if (steps_made_[{by_default, step}] + 1 != entry.nth) return by_default;
     }
-    const auto wanted = std::find_if(enabled.begin(), enabled.end(), [&](ActorId id) {
-        return actors_[id].name == entry.run;
-    });
+    const auto wanted = std::find_if(enabled.begin(), enabled.end(),
+                                     [&](ActorId id) { return actors_[id].name == entry.run; });
     if (wanted == enabled.end()) {
         if (!schedule_problem_.empty()) return by_default;
         std::string names;
         for (ActorId id : enabled) names += (names.empty() ? "" : ", ") + actors_[id].name;
-        schedule_problem_ = fmt::format("turn {}: {} cannot act, only {}", turns_, entry.run, names);
+        schedule_problem_ =
+            fmt::format("turn {}: {} cannot act, only {}", turns_, entry.run, names);
         return by_default;
     }
     ++schedule_at_;
@@ -319,13 +319,23 @@ ActorId World::scheduled(const std::vector<ActorId>& enabled) {
 bool World::turn() {
     if (board_.end != EndReason::none) return false;
     const std::vector<ActorId> now = enabled();
+    const auto keep_violations = [&] {
+        for (const Violation& v : violations()) {
+            const bool known = std::any_of(
+                all_violations_.begin(), all_violations_.end(),
+                [&](const Violation& other) { return other.id == v.id && other.vp == v.vp; });
+            if (!known) all_violations_.push_back(v);
+        }
+    };
     if (now.empty()) {
         conclude();
+        keep_violations();
         return false;
     }
     const ActorId chosen = scheduled(now);
     if (schedule_at_ < board_.config.schedule.size()) ++steps_made_[{chosen, step_name(chosen)}];
     step(chosen);
+    keep_violations();
     return board_.end == EndReason::none;
 }
 
@@ -369,8 +379,8 @@ bool World::may_touch(ActorId id, u32 object, bool write) const {
         case ActorKind::event: {
             const PinnedEvent& e = board_.config.events[actor.index];
             if (pins_[actor.index].fired) return false;
-            return index == e.vp && (kind == Object::finished || kind == Object::apic ||
-                                     kind == Object::vp_pages);
+            return index == e.vp &&
+                   (kind == Object::finished || kind == Object::apic || kind == Object::vp_pages);
         }
     }
     return true;

@@ -80,7 +80,8 @@ std::vector<std::string> check_config(const WorldConfig& config) {
         if (!config.invariants.empty() || config.hotplug || !config.other_vps.empty() ||
             s.driver != Driver::racy || s.memory_order != MemoryOrder::sc) {
             problems.emplace_back(
-                "invariants, hotplug, more VPs, driver and memory_order are about the sidecar: they "
+                "invariants, hotplug, more VPs, driver and memory_order are about the sidecar: "
+                "they "
                 "do not apply to vp_runner kernel_driver");
         }
         if (s.fx_cr2_restore != FxCr2Restore::head) {

@@ -30,8 +30,8 @@ struct World::Snapshot {
 
 u64 World::snapshot_bytes() const {
     u64 bytes = sizeof(Snapshot);
-    bytes += board_.vps.size() *
-             (sizeof(Vp::State) + sizeof(Hypervisor::State) + sizeof(Vmm::State));
+    bytes +=
+        board_.vps.size() * (sizeof(Vp::State) + sizeof(Hypervisor::State) + sizeof(Vmm::State));
     board_.machine.memory().for_each_difference(
         saved_memory_, [&](u64, const u8*, const u8*) { bytes += sim::kPageSize; });
     return bytes;
@@ -47,11 +47,10 @@ std::shared_ptr<const World::Snapshot> World::snapshot() {
         hypervisors.push_back(hypervisors_[i]->state());
         vmms.push_back(vmms_[i]->state());
     }
-    return std::make_shared<Snapshot>(Snapshot{
-        saved_memory_, std::move(vps), board_.log, board_.step, board_.at,
-        board_.end, board_.buffers.state(), std::move(hypervisors), driver_.state(),
-        devices_.state(), std::move(vmms), invariants_.state(), pins_, last_, turns_,
-        schedule_at_});
+    return std::make_shared<Snapshot>(
+        Snapshot{saved_memory_, std::move(vps), board_.log, board_.step, board_.at, board_.end,
+                 board_.buffers.state(), std::move(hypervisors), driver_.state(), devices_.state(),
+                 std::move(vmms), invariants_.state(), pins_, last_, turns_, schedule_at_});
 }
 
 void World::restore(const Snapshot& s) {

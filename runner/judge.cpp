@@ -27,6 +27,13 @@ bool matches(const model::World& world, const model::Event& event, const EventPa
     return true;
 }
 
+std::string entry_text(const model::ScheduleEntry& entry) {
+    const std::string place = entry.turn ? fmt::format("at turn {}", *entry.turn)
+                                         : fmt::format("instead of {}'s \"{}\" number {}",
+                                                       entry.instead_of, entry.step, entry.nth);
+    return fmt::format("{} {}", entry.run, place);
+}
+
 class LogJudge {
   public:
     LogJudge(const model::World& world, std::vector<Failure>& failures)
@@ -131,6 +138,23 @@ std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
                                      : fmt::format("the instruction started {} time{}", started,
                                                    started == 1 ? "" : "s"),
                             last});
+    }
+    const auto& schedule = scenario.world.schedule;
+    for (std::size_t i = world.schedule_done(); i < schedule.size(); ++i) {
+        if (schedule[i].may_not_happen) continue;
+        failures.push_back({fmt::format("schedule entry {}: {}", i, entry_text(schedule[i])),
+                            "its place is met, and the actor can act there",
+                            world.schedule_problem().empty() ? "the run never came there"
+                                                             : world.schedule_problem(),
+                            last});
+        break;  // the ones after it wait for this one
+    }
+    for (const model::Violation& v : world.all_violations()) {
+        failures.push_back(
+            {fmt::format("invariant {}",
+                         model::invariant_rows()[static_cast<std::size_t>(v.id)].name),
+             std::string(model::invariant_rows()[static_cast<std::size_t>(v.id)].meaning), v.what,
+             last});
     }
     for (std::size_t index : variant.expect) {
         const Expectations& expect = scenario.expectations[index];

@@ -22,6 +22,8 @@ inline constexpr u64 kMaxMemory = u64{1} << 30;
 inline constexpr u64 kMaxImages = u64{16} << 20;
 // Pinned events: each is looked at before every instruction.
 inline constexpr std::size_t kMaxEvents = 1000;
+// Places where a schedule leaves the default order.
+inline constexpr std::size_t kMaxSchedule = 10'000;
 // A few dozen cells fill a screen; a cross product beyond this is a mistake.
 inline constexpr std::size_t kMaxVariants = 1024;
 // Values in one cell of a table.

@@ -15,8 +15,10 @@ namespace vtlsim::runner {
 namespace {
 
 constexpr std::string_view kKeys[] = {
-    "$schema", "name", "why",        "source", "switches", "guest",  "vtl2",     "devices",
-    "cpuid",   "msrs", "hypercalls", "events", "limits",   "expect", "variants", "show"};
+    "$schema",    "name",    "why",  "source",     "switches",        "guest",      "vtl2",
+    "devices",    "cpuid",   "msrs", "hypercalls", "events",          "limits",     "expect",
+    "variants",   "show",    "vps",  "hotplug",    "attention_delay", "fine_steps", "guest_steps",
+    "invariants", "schedule"};
 
 struct Axis {
     const model::SwitchRow* row = nullptr;

@@ -43,6 +43,7 @@ WorldReader::WorldReader(const Fields& root) {
     if (const auto node = root.optional("vtl2")) read_vtl2(*node);
     if (const auto node = root.optional("devices")) read_devices(*node);
     read_answers(root);
+    read_concurrency(root);
     if (const auto node = root.optional("events")) read_events(*node);
 }
 
@@ -255,16 +256,23 @@ void WorldReader::read_events(const Node& node) {
         return;
     }
     for (const Node& entry : entries) {
-        const Fields f =
-            entry.object({"do", "vtl", "vector", "transient", "before", "nth", "may_not_happen"});
+        const Fields f = entry.object(
+            {"do", "vp", "vtl", "vector", "transient", "before", "nth", "may_not_happen"});
         model::PinnedEvent event;
         const Node action = f.required("do");
         const std::size_t index = action.one_of("an event's action", kActions);
         event.action = static_cast<model::PinnedAction>(index);
-        const Node before = f.required("before");
-        const Labels::Place place = labels_.read(before);
+        if (const auto vp = f.optional("vp")) {
+            event.vp = vp->integer<u8>(0, static_cast<u8>(config_.vp_count() - 1));
+        }
+        const auto before = f.optional("before");
+        const Labels::Place place = before ? labels_.read(*before) : Labels::Place{};
+        event.free = !before;
         event.vtl = place.vtl;
         event.address = place.address;
+        if (!before && f.optional("nth")) {
+            f.optional("nth")->error_at_key("\"nth\" counts starts of the instruction \"before\"");
+        }
         if (const auto nth = f.optional("nth")) event.nth = nth->integer<u64>(1, kMaxSteps);
         if (event.action == model::PinnedAction::interrupt) {
             read_interrupt(f, event);
@@ -278,11 +286,12 @@ void WorldReader::read_events(const Node& node) {
         const auto optional = f.optional("may_not_happen");
         config_.events.push_back(event);
         event_notes_.push_back(
-            {.text = fmt::format(
-                 "{} before {}", kActions[index],
-                 before.is_string() ? before.string() : fmt::format("{:#x}", place.address)),
+            {.text = before ? fmt::format("{} before {}", kActions[index],
+                                          before->is_string() ? before->string()
+                                                              : fmt::format("{:#x}", place.address))
+                            : std::string(kActions[index]),
              .vtl2_label = place.vtl2_label,
-             .may_not_happen = optional && optional->boolean()});
+             .may_not_happen = !before || (optional && optional->boolean())});
     }
 }
 

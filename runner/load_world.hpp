@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/config.hpp"
+#include "model/invariants/invariants.hpp"
 #include "runner/json/reader.hpp"
 #include "runner/labels.hpp"
 #include "runner/scenario.hpp"
@@ -39,6 +40,11 @@ class WorldReader {
     void read_devices(const Node& node);
     void read_answers(const Fields& root);
     void read_events(const Node& node);
+    // load_schedule.cpp
+    void read_concurrency(const Fields& root);
+    void read_vps(const Node& node);
+    void read_invariants(const Node& node);
+    void read_schedule(const Node& node);
     void read_interrupt(const Fields& fields, model::PinnedEvent& event);
 
     struct Image {

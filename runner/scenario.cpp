@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "model/vtl2/layout.hpp"
 #include "model/vtl2/vtl2_kernel.hpp"
 
 namespace vtlsim::runner {
@@ -34,7 +35,10 @@ model::WorldConfig Scenario::config(const Variant& variant) const {
     for (std::size_t i = 0; i < event_notes.size(); ++i) {
         if (event_notes[i].vtl2_label.empty()) continue;
         const sim::AsmSymbol* symbol = kernel.find(event_notes[i].vtl2_label);
-        config.events[i].address = symbol != nullptr ? symbol->value : kNoAddress;
+        // The kernels of the VPs differ in nothing but addresses.
+        config.events[i].address =
+            symbol != nullptr ? symbol->value + config.events[i].vp * model::layout::kVpStride
+                              : kNoAddress;
     }
     return config;
 }

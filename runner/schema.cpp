@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "model/invariants/invariants.hpp"
 #include "model/log/event.hpp"
 #include "model/switches.hpp"
 #include "model/vtl2/layout.hpp"
@@ -214,10 +215,14 @@ Json events() {
     const auto event = [](std::string_view action, Json more) {
         Json properties = {
             {"do", with({{"const", action}}, "What happens.", action)},
-            {"before", with(ref("place"),
-                            "The instruction before which it happens: a label of the guest, "
-                            "\"vtl2:\" and a label of the VTL2 kernel, or a linear address.",
-                            "again")},
+            {"before",
+             with(ref("place"),
+                  "The instruction before which it happens: a label of the guest, "
+                  "\"vtl2:\" and a label of the VTL2 kernel, or a linear address. Without "
+                  "it the event is free: it comes once, where a schedule or the explorer "
+                  "puts it.",
+                  "again")},
+            {"vp", with(integer(0, model::layout::kMaxVps - 1), "Which VP's. Default: 0.", 1)},
             {"nth", with(integer(1, kMaxSteps),
                          "At which start of that instruction, from 1. Default: 1.", 2)},
             {"may_not_happen",
@@ -225,7 +230,7 @@ Json events() {
                   "True: no failure if the instruction does not start that often. Default: false.",
                   true)}};
         properties.update(more);
-        return object(std::move(properties), {"do", "before"});
+        return object(std::move(properties), {"do"});
     };
     Json interrupt = event(
         "interrupt",
@@ -242,6 +247,42 @@ Json events() {
     stop["description"] = "The VMM asks the VTL2 kernel to stop the run.";
     Json schema = array({{"oneOf", Json::array({interrupt, stop})}});
     schema["maxItems"] = kMaxEvents;
+    return schema;
+}
+
+// --- who acts when ------------------------------------------------------------------------------
+
+Json vps() {
+    Json schema = array(object(
+        {{"entry", with(ref("place"), "Where this VP's guest starts.", "second")},
+         {"registers",
+          with(ref("registers"),
+               fmt::format("Its initial registers of VTL0. RSP of VP n is {:#x} * (n + 1) by "
+                           "default.",
+                           kDefaultStack),
+               {{"rax", "0x1"}})}},
+        {"entry"}));
+    schema["maxItems"] = model::layout::kMaxVps - 1;
+    return schema;
+}
+
+Json invariants() {
+    return array({{"enum", names(model::invariant_rows(),
+                                 [](const model::InvariantRow& row) { return row.name; })}});
+}
+
+Json schedule() {
+    Json schema = array(object(
+        {{"turn", with(integer_to(~u64{0}), "The turn, from 0; it alone says where.", 41)},
+         {"instead_of", with(text(), "The actor that the default order would let go.", "vmm0")},
+         {"step", with(text(), "The step that it would make.", "status RUN")},
+         {"nth", with(integer(1, kMaxSteps),
+                      "Which time the actor comes to that step, from 1. Default: 1.", 2)},
+         {"run", with(text(), "The actor that goes.", "ipi-base")},
+         {"may_not_happen",
+          with(boolean(), "True: no failure if the place is never met. Default: false.", true)}},
+        {"run"}));
+    schema["maxItems"] = kMaxSchedule;
     return schema;
 }
 
@@ -339,11 +380,13 @@ Json state() {
     const auto add = [&](const std::string& pattern, std::string_view description, Json example) {
         patterns["^" + pattern + "$"] = with(ref("value"), description, std::move(example));
     };
-    add("vtl[02]\\.(" + registers + ")", "A register as that VTL sees it.", "0x1");
+    add("(vp[0-7]\\.)?vtl[02]\\.(" + registers + ")", "A register as that VTL sees it.", "0x1");
     add("port\\.(0x[0-9a-fA-F]{1,4}|[0-9]{1,5})\\.(reads|writes|last_written)",
         "How often a port was read or written, and the last value written.", 1);
-    add("(vmm\\.exits|hypervisor\\.messages)", "Intercepts handled, and messages written.", 1);
-    add("(context|message|assist|regpage|command|control|hcl_run)\\.[a-z0-9_.\\[\\]]+",
+    add("(vp[0-7]\\.)?(vmm\\.exits|hypervisor\\.messages)",
+        "Intercepts handled, and messages written.", 1);
+    add("(vp[0-7]\\.)?(context|message|assist|regpage|command|control|hcl_run|driver)\\.[a-z0-9_."
+        "\\[\\]]+",
         "A field of the VMM's picture of the guest, of the intercept message, or of a page that "
         "VTL2 shares (docs/scenarios.md).",
         "0x12");
@@ -436,6 +479,36 @@ std::string scenario_schema() {
                             Json::array({{{"code", "0x5c"}, {"status", 0}}}))},
         {"events", with(events(), "What happens at a chosen point of the run.",
                         Json::array({{{"do", "interrupt"}, {"before", "again"}}}))},
+        {"vps",
+         with(vps(), "VPs beside VP 0, which \"guest\" is about, in the order of their numbers.",
+              Json::array({{{"entry", "second"}}}))},
+        {"hotplug",
+         with(boolean(),
+              "True: the VMM takes each VP off the sidecar after its first exit. Default: false.",
+              true)},
+        {"attention_delay",
+         with(integer_to(0xFFFF),
+              "Turns of other actors that an AP's attention IPI takes at least, while others can "
+              "act. Default: 0.",
+              5)},
+        {"fine_steps",
+         with(boolean(),
+              "True: the VTL2 kernel stops for others after each access to its command page too, "
+              "not only to what several write. Default: false.",
+              true)},
+        {"guest_steps", with(boolean(),
+                             "True: the guest stops for others after each instruction, not only "
+                             "where an interrupt may land. Default: false.",
+                             true)},
+        {"invariants", with(invariants(), "What must hold in every run (docs/explore.md).",
+                            Json::array({"no-vmm-panic"}))},
+        {"schedule", with(schedule(),
+                          "Where the run leaves the default order: each entry waits for the one "
+                          "before.",
+                          Json::array({{{"instead_of", "vmm0"},
+                                        {"step", "status RUN"},
+                                        {"nth", 2},
+                                        {"run", "ipi-base"}}}))},
         {"limits", with(limits(), "Where a run that does not end is cut off: exit status 3.",
                         {{"steps", 1000}})},
         {"expect", with(ref("expect"), "What must hold after the run, of every variant.",

@@ -73,8 +73,8 @@ class SidecarDriver {
         bool isr_again = false;  // another IPI has landed while the handler ran
         Poll poll = Poll::asleep;
         bool poll_wake = false;
-        u8 scan_vp = 0;     // the VP that the scan or the read is at
-        u8 seen = 0;        // what the first load of the scan found
+        u8 scan_vp = 0;  // the VP that the scan or the read is at
+        u8 seen = 0;     // what the first load of the scan found
         std::array<bool, layout::kMaxVps> finished{};
         std::array<bool, layout::kMaxVps> sync_woken{};
         friend bool operator==(const State&, const State&) = default;

@@ -23,8 +23,7 @@ VpState SidecarDriver::start_claim() const {
 }
 
 bool SidecarDriver::claim(VpState to) {
-    const VpState was =
-        board_.compare_exchange(vp_state_address(board_.at), VpState::avail, to);
+    const VpState was = board_.compare_exchange(vp_state_address(board_.at), VpState::avail, to);
     if (was != VpState::avail) {
         board_.emit(EventKind::driver_busy, Lane::driver, {board_.at, static_cast<u64>(was)});
         return false;
@@ -68,8 +67,7 @@ bool SidecarDriver::change_status(CpuStatus from, CpuStatus to) {
 
 bool SidecarDriver::begin_stop() {
     const u64 address = vp_state_address(board_.at);
-    const VpState was =
-        board_.compare_exchange(address, VpState::async, VpState::async_stopping);
+    const VpState was = board_.compare_exchange(address, VpState::async, VpState::async_stopping);
     if (was != VpState::async) return false;
     log_state(board_.at, was, VpState::async_stopping);
     return true;

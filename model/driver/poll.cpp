@@ -96,9 +96,7 @@ void SidecarDriver::wake_poller() {
 
 // --- poll and read ------------------------------------------------------------------------------
 
-bool SidecarDriver::poller_ready() const {
-    return state_.poll != Poll::asleep || state_.poll_wake;
-}
+bool SidecarDriver::poller_ready() const { return state_.poll != Poll::asleep || state_.poll_wake; }
 
 std::string SidecarDriver::poller_step_name() const {
     const auto first_load = racy() ? "cpu_status" : "vp_state";
@@ -147,7 +145,8 @@ void SidecarDriver::poller_step() {
             break;
         }
         case Poll::first: {
-            // Stored version: status, then state. #157: state first, so that ASYNC says RUN was set.
+            // Stored version: status, then state. #157: state first, so that ASYNC says RUN was
+            // set.
             bool interesting = false;
             if (racy()) {
                 interesting = board_.read<CpuStatus>(status_address(vp)) == CpuStatus::idle;
@@ -162,9 +161,9 @@ void SidecarDriver::poller_step() {
             break;
         }
         case Poll::second: {
-            const bool over =
-                racy() ? async(vp_state(vp))
-                       : board_.read<CpuStatus>(status_address(vp)) == CpuStatus::idle;
+            const bool over = racy()
+                                  ? async(vp_state(vp))
+                                  : board_.read<CpuStatus>(status_address(vp)) == CpuStatus::idle;
             state_.poll = over ? Poll::mark : Poll::first;
             if (!over) next_vp();
             break;

@@ -96,8 +96,7 @@ void Hypervisor::inject(const sim::Fault& fault) {
 
 std::optional<u8> Hypervisor::deliverable(const Vp& vp, u8 vtl) const {
     // CR8 is private under every policy; this runs before each instruction.
-    const u64 cr8 =
-        vtl == vp.active_vtl ? vp.cpu.get(Reg::cr8) : state_.banks.saved(vtl)[Reg::cr8];
+    const u64 cr8 = vtl == vp.active_vtl ? vp.cpu.get(Reg::cr8) : state_.banks.saved(vtl)[Reg::cr8];
     return state_.apic[vtl].deliverable(cr8);
 }
 

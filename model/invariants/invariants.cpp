@@ -88,10 +88,11 @@ void Invariants::events(std::size_t first) {
                 break;
             case EventKind::bounce:
                 if (own.bounces < kMaxBounces && ++own.bounces == kMaxBounces) {
-                    broken(Invariant::no_endless_bounce, e.vp,
-                           fmt::format("vector {:#x} stays pending in VTL2 while its IF is 0: {} VTL "
-                                       "returns came back and the guest executed nothing",
-                                       e.args[0], kMaxBounces));
+                    broken(
+                        Invariant::no_endless_bounce, e.vp,
+                        fmt::format("vector {:#x} stays pending in VTL2 while its IF is 0: {} VTL "
+                                    "returns came back and the guest executed nothing",
+                                    e.args[0], kMaxBounces));
                 }
                 break;
             case EventKind::message:
@@ -126,11 +127,11 @@ void Invariants::events(std::size_t first) {
                 }
                 break;
             case EventKind::vmm_assert:
-                broken(Invariant::no_vmm_panic, e.vp,
-                       fmt::format("step {}: message.rax is {:#x}, context.rax is {:#x}; the message "
-                                   "was written in step {} and handled in step {}",
-                                   e.step, e.args[0], e.args[1], own.message_step,
-                                   own.handled_step));
+                broken(
+                    Invariant::no_vmm_panic, e.vp,
+                    fmt::format("step {}: message.rax is {:#x}, context.rax is {:#x}; the message "
+                                "was written in step {} and handled in step {}",
+                                e.step, e.args[0], e.args[1], own.message_step, own.handled_step));
                 break;
             default:
                 break;
@@ -144,20 +145,22 @@ void Invariants::handler_starts() {
     PerVp& own = vps_[vp];
     const CpuStatus now = status(vp);
     if (now == CpuStatus::run || now == CpuStatus::stop) {
-        broken(Invariant::no_handler_while_ap_runs, vp,
-               fmt::format("a handler starts in step {} while the AP has been told to run in step {}",
-                           step, own.status_step));
+        broken(
+            Invariant::no_handler_while_ap_runs, vp,
+            fmt::format("a handler starts in step {} while the AP has been told to run in step {}",
+                        step, own.status_step));
     }
     if (!own.fresh) {
         broken(Invariant::message_once, vp,
-               fmt::format("step {} handles the message of step {} again, after step {}",
-                           step, own.message_step, own.handled_step));
+               fmt::format("step {} handles the message of step {} again, after step {}", step,
+                           own.message_step, own.handled_step));
     }
     if (++own.exits_ahead > 0) {
-        broken(Invariant::exits_are_messages, vp,
-               fmt::format("step {} handles an exit; the last message is of step {} and was handled "
-                           "in step {}",
-                           step, own.message_step, own.handled_step));
+        broken(
+            Invariant::exits_are_messages, vp,
+            fmt::format("step {} handles an exit; the last message is of step {} and was handled "
+                        "in step {}",
+                        step, own.message_step, own.handled_step));
     }
     if (own.fresh) own.handled_step = step;
     own.fresh = false;
@@ -171,23 +174,24 @@ void Invariants::handler_starts() {
 
 void Invariants::compare_context(unsigned vp) {
     const sim::CpuState& guest = vps_[vp].guest;
-    const u64 base = layout::kCommandPage + vp * layout::kVpStride +
-                     offsetof(CommandPage, cpu_context);
+    const u64 base =
+        layout::kCommandPage + vp * layout::kVpStride + offsetof(CommandPage, cpu_context);
     const auto compare = [&](std::span<const WireField> fields, u64 at) {
         for (const WireField& f : fields) {
             const sim::RegInfo* reg = sim::find_register(f.name);
             if (reg == nullptr) continue;
-            const bool wanted = at == base || f.name.starts_with("xmm") || f.name == "mxcsr" ||
-                                f.name == "fcw";
+            const bool wanted =
+                at == base || f.name.starts_with("xmm") || f.name == "mxcsr" || f.name == "fcw";
             if (!wanted) continue;
             Vec128 context{};
             board_.machine.read(at + f.offset, {reinterpret_cast<u8*>(&context), f.size});
             const Vec128 is = guest.get(reg->reg);
             if (context == is) continue;
-            broken(Invariant::context_is_guest, vp,
-                   fmt::format("context.{} is {:#x}, the guest's was {:#x} at the intercept of step "
-                               "{}",
-                               f.name, context.lo, is.lo, vps_[vp].message_step));
+            broken(
+                Invariant::context_is_guest, vp,
+                fmt::format("context.{} is {:#x}, the guest's was {:#x} at the intercept of step "
+                            "{}",
+                            f.name, context.lo, is.lo, vps_[vp].message_step));
             return;
         }
     };
@@ -197,10 +201,11 @@ void Invariants::compare_context(unsigned vp) {
 
 void Invariants::end() {
     if (board_.end == EndReason::stuck) {
-        broken(Invariant::no_lost_wakeup, board_.at,
-               fmt::format("nothing can act: cpu_status was last set in step {}, the last message is "
-                           "of step {}",
-                           vps_[board_.at].status_step, vps_[board_.at].message_step));
+        broken(
+            Invariant::no_lost_wakeup, board_.at,
+            fmt::format("nothing can act: cpu_status was last set in step {}, the last message is "
+                        "of step {}",
+                        vps_[board_.at].status_step, vps_[board_.at].message_step));
     }
     for (unsigned vp = 0; vp < board_.vps.size(); ++vp) {
         const PerVp& own = vps_[vp];

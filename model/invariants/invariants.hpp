@@ -41,13 +41,13 @@ class Invariants {
     const std::vector<Violation>& violations() const { return violations_; }
 
     struct PerVp {
-        sim::CpuState guest;         // at the last intercept
-        bool fresh = false;          // the last message handed over has not been handled
-        i32 exits_ahead = 0;         // handled less written
-        i32 accesses_ahead = 0;      // of devices, less the guest's port instructions
-        u8 bounces = 0;              // in a row
-        bool string_io = false;      // the exit being handled
-        u64 message_step = 0;        // when it was written; for texts only
+        sim::CpuState guest;     // at the last intercept
+        bool fresh = false;      // the last message handed over has not been handled
+        i32 exits_ahead = 0;     // handled less written
+        i32 accesses_ahead = 0;  // of devices, less the guest's port instructions
+        u8 bounces = 0;          // in a row
+        bool string_io = false;  // the exit being handled
+        u64 message_step = 0;    // when it was written; for texts only
         u64 handled_step = 0;
         u64 status_step = 0;
     };

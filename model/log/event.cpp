@@ -40,7 +40,7 @@ constexpr EventRow kRows[] = {
 
 constexpr std::string_view kLanes[] = {"guest", "hypervisor", "vtl2", "vmm", "device", "driver"};
 constexpr std::string_view kEndReasons[] = {
-    "none",  "guest-halted", "guest-triple-fault", "vmm-panic",    "vmm-error",   "vtl2-crash",
+    "none",  "guest-halted", "guest-triple-fault", "vmm-panic",    "vmm-error",    "vtl2-crash",
     "stuck", "stopped",      "step-limit",         "memory-limit", "not-modelled", "removed"};
 constexpr std::string_view kIoAccess[] = {"in", "out"};
 constexpr std::string_view kMsrAccess[] = {"read", "write"};

@@ -1,5 +1,5 @@
-// Memory as several CPUs see it. Under `sc` a store is in memory at once. Under `tso` each CPU has a
-// FIFO of its own stores, which only it sees until they drain (Sewell et al., x86-TSO, CACM 2010;
+// Memory as several CPUs see it. Under `sc` a store is in memory at once. Under `tso` each CPU has
+// a FIFO of its own stores, which only it sees until they drain (Sewell et al., x86-TSO, CACM 2010;
 // SDM 3A 8.2): draining the oldest entry is a step of its own; locked and serialising instructions
 // and exits to the hypervisor drain all.
 #pragma once

@@ -183,8 +183,8 @@ void Vmm::step() {
             break;
         }
         case Phase::sync_status:
-            driver_.change_status(CpuStatus::idle, state_.sync == Sync::remove ? CpuStatus::remove
-                                                                               : CpuStatus::run);
+            driver_.change_status(CpuStatus::idle,
+                                  state_.sync == Sync::remove ? CpuStatus::remove : CpuStatus::run);
             next(Phase::sync_ipi);
             break;
         case Phase::sync_ipi:

@@ -29,28 +29,28 @@ class Vmm {
 
     // In the order of a run; `start_` and `sync_` are the START and RUN ioctls of the driver.
     enum class Phase : u8 {
-        boot,          // waiting for the VTL2 kernel to be idle for the first time
-        start,         // about to run the VP
+        boot,   // waiting for the VTL2 kernel to be idle for the first time
+        start,  // about to run the VP
         start_claim,
         start_status,
         start_ipi,
         start_publish,
         start_recheck,
         start_rearm,
-        running,       // RUN_VP given, waiting
+        running,  // RUN_VP given, waiting
         stop_claim,
         stop_status,
         stop_ipi,
-        handle,        // an intercept is to be handled
-        request,       // it has been; a synchronous command is to be written
+        handle,   // an intercept is to be handled
+        request,  // it has been; a synchronous command is to be written
         sync_claim,
         sync_status,
         sync_ipi,
         sync_wait,
         sync_asleep,
         sync_release,
-        direct_wait,   // kernel_driver: the ioctl runs
-        response,      // the command is done
+        direct_wait,  // kernel_driver: the ioctl runs
+        response,     // the command is done
         over,
     };
     // What the synchronous command at hand is for.
@@ -62,7 +62,7 @@ class Vmm {
         u64 exits = 0;  // intercepts handled
         bool stop_wanted = false;
         bool stopping = false;
-        bool leaving = false;  // the sidecar, after the first exit (3.5)
+        bool leaving = false;                // the sidecar, after the first exit (3.5)
         EndReason result = EndReason::none;  // when over
         friend bool operator==(const State&, const State&) = default;
     };

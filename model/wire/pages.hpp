@@ -188,9 +188,9 @@ VTLSIM_WIRE_STRUCT(ControlPage, kWirePageSize, CONTROL_PAGE_FIELDS)
 
 // The sidecar driver's memory on the base CPU (OHCL kernel: drivers/hv/mshv_vtl_sidecar.c for the
 // variables; where they lie is this simulator's own).
-#define DRIVER_PAGE_FIELDS(F)     \
-    F(u32, needs_vp_scan, 0x0)    \
-    F(Bytes<60>, reserved0, 0x4)  \
+#define DRIVER_PAGE_FIELDS(F)    \
+    F(u32, needs_vp_scan, 0x0)   \
+    F(Bytes<60>, reserved0, 0x4) \
     F(Bytes<4032>, vp_state, 0x40)
 VTLSIM_WIRE_STRUCT(DriverPage, kWirePageSize, DRIVER_PAGE_FIELDS)
 

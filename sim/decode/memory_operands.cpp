@@ -36,10 +36,9 @@ bool drains_stores(const ZydisDecodedInstruction& insn,
         case ZYDIS_MNEMONIC_LTR:
             return true;
         case ZYDIS_MNEMONIC_MOV: {
-            const ZydisRegisterClass c =
-                operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER
-                    ? ZydisRegisterGetClass(operands[0].reg.value)
-                    : ZYDIS_REGCLASS_INVALID;
+            const ZydisRegisterClass c = operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER
+                                             ? ZydisRegisterGetClass(operands[0].reg.value)
+                                             : ZYDIS_REGCLASS_INVALID;
             // CR8 is the exception.
             return c == ZYDIS_REGCLASS_DEBUG ||
                    (c == ZYDIS_REGCLASS_CONTROL && operands[0].reg.value != ZYDIS_REGISTER_CR8);
