@@ -104,11 +104,18 @@ struct Board {
             return;
         }
         touch(Object::store_buffer, acting_cpu, true);
+        const auto& entries = buffers.entries(acting_cpu);
+        if (entries.size() >= StoreBuffers::kCapacity) touch_address(entries.front().address, true);
         if (!buffers.push(acting_cpu, address, bytes)) finish(EndReason::memory_limit);
+    }
+    void touch_buffered() {
+        if (switches().memory_order == MemoryOrder::sc) return;
+        touch(Object::store_buffer, acting_cpu, true);
+        for (const BufferedStore& s : buffers.entries(acting_cpu)) touch_address(s.address, true);
     }
     // A full barrier: this CPU's stores are in memory.
     void fence() {
-        for (const BufferedStore& s : buffers.entries(acting_cpu)) touch_address(s.address, true);
+        touch_buffered();
         if (!buffers.drain(acting_cpu)) finish(EndReason::memory_limit);
     }
     // Locked: the value before; `desired` is stored if that was `expected`.

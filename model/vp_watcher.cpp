@@ -34,6 +34,7 @@ World::Watcher::Watcher(World& world) : world_(world) {
 void World::Watcher::begin(bool line) {
     line_ = line;
     started_ = false;
+    window_ = false;
     stop_after_ = false;
     stored_object_.reset();
     did_ = world_.board_.vp().active_vtl == kVtl0 ? "runs the guest" : "runs";
@@ -41,6 +42,7 @@ void World::Watcher::begin(bool line) {
 
 bool World::Watcher::before_instruction(const sim::Cpu& cpu, u64 rip) {
     Board& board = world_.board_;
+    window_ = window_ || (cpu.get(sim::Reg::rflags) & sim::flag::if_) != 0;
     if (stop_after_ || world_.due_event(rip) != nullptr || board.end != EndReason::none) {
         return true;
     }
@@ -135,9 +137,7 @@ void World::Watcher::did_exit(const sim::Exit& exit) {
 
 void World::Watcher::drain_all() {
     Board& board = world_.board_;
-    for (const BufferedStore& s : board.buffers.entries(board.acting_cpu)) {
-        board.touch_address(s.address, true);
-    }
+    board.touch_buffered();
     board.buffers.commit(board.acting_cpu);
 }
 

@@ -25,6 +25,8 @@ class World::Watcher : public sim::Observer {
     void did(std::string what) { did_ = std::move(what); }
     void did_exit(const sim::Exit& exit);
     const std::string& did() const { return did_; }
+    // Whether an interrupt could have been taken at some boundary of the run.
+    bool window() const { return window_; }
 
     bool log_instructions = true;
 
@@ -35,7 +37,8 @@ class World::Watcher : public sim::Observer {
     World& world_;
     sim::InsnMemoryDecoder decoder_;
     bool line_ = false;
-    bool started_ = false;              // an instruction has, since the run began or the last fault
+    bool started_ = false;  // an instruction has, since the run began or the last fault
+    bool window_ = false;
     bool stop_after_ = false;           // the instruction that is executing
     bool direct_ = false;               // it is locked: its stores pass the buffer by
     u64 rip_ = 0;                       // of the instruction that is executing

@@ -60,7 +60,7 @@ void World::load_images() {
     board_.store(layout::kControlPage, control);
     for (const MemoryImage& image : board_.config.memory) put(image.address, image.bytes);
     board_.machine.set_ram(kVtl0, {{0, board_.config.guest_ram - 1}});
-    const u64 vtl2_end = layout::kVtl2Base + vps.size() * layout::kVpStride;
+    const u64 vtl2_end = layout::vtl2_end(board_.config.vp_count());
     board_.machine.set_ram(kVtl2,
                            {{0, board_.config.guest_ram - 1}, {layout::kVtl2Base, vtl2_end - 1}});
 }
@@ -116,9 +116,15 @@ void World::fire_due_event() {
     const auto index = static_cast<std::size_t>(event - board_.config.events.data());
     pins_[index].fired = true;
     if (event->action == PinnedAction::stop) {
+        board_.acting_cpu = cpu_of_vmm(board_.at);
+        board_.touch(Object::finished, board_.at, true);
+        board_.touch(Object::apic, board_.at, true);
+        board_.touch(Object::vp_pages, board_.at, true);
         vmms_[board_.at]->stop();
     } else {
         ++board_.step;
+        board_.touch(Object::apic, board_.at, true);
+        board_.touch(Object::vp_pages, board_.at, true);
         hypervisors_[board_.at]->interrupt(event->for_vtl, event->vector, event->transient);
     }
 }
@@ -159,15 +165,21 @@ void World::run_vp() {
                           exit->msr == msr::kX2apicIcr &&
                           board_.switches().icr_write == IcrWrite::weak;
         if (paused || weak) {
+            const auto& stores = board_.buffers.entries(cpu);
+            for (std::size_t i = StoreBuffers::kCapacity; i < stores.size(); ++i) {
+                board_.touch_address(stores[i - StoreBuffers::kCapacity].address, true);
+            }
             memory_left = board_.buffers.hide(cpu) && memory_left;
         } else {
             watcher_->drain_all();
         }
     }
     if (!memory_left) board_.finish(EndReason::memory_limit);
-    if (started_in_guest) board_.touch(Object::guest_ram, 0, true);
-    const bool open = (board_.cpu().get(Reg::rflags) & sim::flag::if_) != 0;
-    if (started_in_guest || !paused || open) {
+    if (started_in_guest) {
+        board_.touch(Object::guest_ram, 0, true);
+        board_.touch(Object::request_ipi, board_.at, false);  // lands_in_guest()
+    }
+    if (started_in_guest || !paused || watcher_->window()) {
         board_.touch(Object::apic, board_.at, true);
         board_.touch(Object::vp_pages, board_.at, true);
     }

@@ -130,6 +130,7 @@ class World {
     void init_registers(unsigned vp);
     bool vp_can_run(unsigned vp) const;
     bool lands_in_guest(unsigned vp) const;
+    bool has_pinned_stop(unsigned vp) const;
     ActorId scheduled(const std::vector<ActorId>& enabled);
     std::optional<Vec128> vp_value(std::string_view path, unsigned vp) const;
     void at(unsigned vp) { board_.at = vp; }
@@ -155,7 +156,8 @@ class World {
     std::size_t schedule_at_ = 0;
     std::string schedule_problem_;
     std::vector<Violation> all_violations_;
-    std::map<std::pair<ActorId, std::string>, u64> steps_made_;  // while there is a schedule
+    using StepCounts = std::map<std::pair<ActorId, std::string>, u64>;
+    StepCounts steps_made_;  // while there is a schedule
 
     // What fingerprint() knows of memory: the sum of its pages' hashes, at the time of the copy.
     sim::Memory saved_memory_;  // of the last snapshot

@@ -48,6 +48,13 @@ bool World::vp_can_run(unsigned vp) const {
     return hypervisors_[vp]->deliverable_at(own).has_value() && own.cpu.interruptible();
 }
 
+bool World::has_pinned_stop(unsigned vp) const {
+    const auto& events = board_.config.events;
+    return std::any_of(events.begin(), events.end(), [&](const PinnedEvent& e) {
+        return !e.free && e.vp == vp && e.action == PinnedAction::stop;
+    });
+}
+
 // Whether an interrupt may reach the VP before the guest's next exit.
 bool World::lands_in_guest(unsigned vp) const {
     if (driver_.request_ipi_in_flight(vp)) return true;
@@ -198,12 +205,14 @@ void World::step(ActorId id) {
     const std::size_t first_event = board_.log.events().size();
     const EndReason was = board_.end;
     ++turns_;
+    // Each turn counts.
+    if (board_.config.attention_delay != 0) board_.touch(Object::attention_ipi, 0, true);
     if (driver_.state().attention_delay != 0 && actor.kind != ActorKind::attention_ipi) {
         --driver_.state().attention_delay;
     }
     switch (actor.kind) {
         case ActorKind::drain:
-            at(actor.index < layout::kMaxVps ? actor.index : 0);
+            at(actor.index % layout::kMaxVps);
             drain(static_cast<CpuId>(actor.index));
             break;
         case ActorKind::vp:
@@ -238,6 +247,8 @@ void World::step(ActorId id) {
             if (vmms_[actor.index]->state().phase == Vmm::Phase::handle) {
                 invariants_.handler_starts();
             }
+            // A pinned stop does nothing unless this thread is in the right phase.
+            if (has_pinned_stop(actor.index)) board_.touch(Object::finished, actor.index, true);
             vmms_[actor.index]->step();
             break;
         case ActorKind::spawn:
@@ -346,6 +357,7 @@ bool World::may_touch(ActorId id, u32 object, bool write) const {
     const Object kind = object_kind(object);
     const unsigned index = object_index(object);
     const auto own = [&](Object o) { return kind == o && index == actor.index; };
+    if (kind == Object::attention_ipi && board_.config.attention_delay != 0) return true;
     switch (actor.kind) {
         case ActorKind::drain:
             return true;
@@ -353,7 +365,10 @@ bool World::may_touch(ActorId id, u32 object, bool write) const {
             return own(Object::cpu_status) || own(Object::vp_pages) || own(Object::apic) ||
                    (kind == Object::store_buffer && index == cpu_of_vp(actor.index)) ||
                    kind == Object::needs_attention || kind == Object::attention_ipi ||
-                   kind == Object::guest_ram;
+                   kind == Object::guest_ram || (own(Object::request_ipi) && !write) ||
+                   (has_pinned_stop(actor.index) &&
+                    (own(Object::finished) || own(Object::vp_state) ||
+                     (kind == Object::store_buffer && index == cpu_of_vmm(actor.index))));
         case ActorKind::request_ipi:
             return own(Object::request_ipi) || own(Object::apic) || own(Object::vp_pages);
         case ActorKind::attention_ipi:

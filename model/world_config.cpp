@@ -105,8 +105,8 @@ std::vector<std::string> check_config(const WorldConfig& config) {
     for (const MemoryImage& image : config.memory) {
         const u64 last = image.address + (image.bytes.empty() ? 0 : image.bytes.size() - 1);
         const bool vtl0 = last < config.guest_ram && image.address <= last;
-        const bool vtl2 =
-            image.address >= layout::kVtl2Base && image.address <= last && last < layout::kVtl2End;
+        const bool vtl2 = image.address >= layout::kVtl2Base && image.address <= last &&
+                          last < layout::vtl2_end(config.vp_count());
         if (!vtl0 && !vtl2) {
             problems.push_back(
                 fmt::format("memory at {:#x} is neither guest RAM nor VTL2's", image.address));

@@ -26,6 +26,8 @@ struct World::Snapshot {
     int last;
     u64 turns;
     std::size_t schedule_at;
+    std::string schedule_problem;
+    StepCounts steps_made;
 };
 
 u64 World::snapshot_bytes() const {
@@ -50,7 +52,8 @@ std::shared_ptr<const World::Snapshot> World::snapshot() {
     return std::make_shared<Snapshot>(
         Snapshot{saved_memory_, std::move(vps), board_.log, board_.step, board_.at, board_.end,
                  board_.buffers.state(), std::move(hypervisors), driver_.state(), devices_.state(),
-                 std::move(vmms), invariants_.state(), pins_, last_, turns_, schedule_at_});
+                 std::move(vmms), invariants_.state(), pins_, last_, turns_, schedule_at_,
+                 schedule_problem_, steps_made_});
 }
 
 void World::restore(const Snapshot& s) {
@@ -75,6 +78,8 @@ void World::restore(const Snapshot& s) {
     last_ = s.last;
     turns_ = s.turns;
     schedule_at_ = s.schedule_at;
+    schedule_problem_ = s.schedule_problem;
+    steps_made_ = s.steps_made;
 }
 
 // --- fingerprints -------------------------------------------------------------------------------
@@ -196,11 +201,7 @@ std::array<u64, 2> World::fingerprint() {
             m.add_bytes(s.bytes);
         }
     }
-    for (const auto& [port, served] : devices_.state().served) {
-        m.add(port.first);
-        m.add(port.second);
-        m.add(devices_.served_from_now(port, served));
-    }
+    for (const PortScript& port : board_.config.ports) m.add(devices_.position(port));
     for (std::size_t i = 0; i < pins_.size(); ++i) {
         m.add(pins_[i].fired);
         m.add(pins_[i].fired ? u64{0} : pins_[i].started);

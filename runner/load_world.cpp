@@ -170,7 +170,7 @@ void WorldReader::add_image(const Node& node, u64 address, std::vector<u8> bytes
     }
     const u64 last = address + bytes.size() - 1;
     const u64 low = vtl == 0 ? 0 : model::layout::kVtl2Base;
-    const u64 high = vtl == 0 ? config_.guest_ram : model::layout::kVtl2End;
+    const u64 high = vtl == 0 ? config_.guest_ram : model::layout::vtl2_end(config_.vp_count());
     if (address < low || last < address || last >= high) {
         node.error(fmt::format("{} bytes at {:#x} do not lie in {} ({:#x} to {:#x})", bytes.size(),
                                address, vtl == 0 ? "guest RAM" : "VTL2's memory", low, high - 1));

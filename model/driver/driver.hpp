@@ -25,8 +25,6 @@ class SidecarDriver {
     VpState start_claim() const;
     bool publishes() const { return start_claim() == VpState::async_starting; }
     void publish();
-    // After publish(): whether the VP is idle again already, so that a scan may have missed it.
-    bool idle_again();
     // The scan that publish() may have come too late for.
     void rearm();
     // cmpxchg of cpu_status; a warning in the log if it was another. False: it was.
@@ -35,7 +33,7 @@ class SidecarDriver {
     bool begin_stop();
     // RUN -> STOP; false, without a warning, if the VP is idle.
     bool stop_status();
-    bool idle();
+    bool idle();  // after publish(): again already, so that a scan may have missed it
     bool removed();
     void release();  // SYNC -> AVAIL
     void send_request_ipi();
@@ -74,7 +72,6 @@ class SidecarDriver {
         Poll poll = Poll::asleep;
         bool poll_wake = false;
         u8 scan_vp = 0;  // the VP that the scan or the read is at
-        u8 seen = 0;     // what the first load of the scan found
         std::array<bool, layout::kMaxVps> finished{};
         std::array<bool, layout::kMaxVps> sync_woken{};
         friend bool operator==(const State&, const State&) = default;

@@ -43,8 +43,6 @@ void SidecarDriver::publish() {
     log_state(board_.at, VpState::async_starting, VpState::async);
 }
 
-bool SidecarDriver::idle_again() { return idle(); }
-
 void SidecarDriver::rearm() {
     const u64 address = layout::kDriverPage + offsetof(DriverPage, needs_vp_scan);
     board_.exchange(address, u32{1});
@@ -102,7 +100,8 @@ void SidecarDriver::send_request_ipi() {
     // The ICR write is the kernel's WRMSR; Linux fences it (weak_wrmsr_fence).
     board_.fence();
     board_.touch(Object::request_ipi, board_.at, true);
-    ++state_.request_ipis[board_.at];
+    u8& in_flight = state_.request_ipis[board_.at];
+    if (in_flight != 0xFF) ++in_flight;
     board_.emit(EventKind::ipi_sent, Lane::driver, {kRequestVector, board_.at});
 }
 

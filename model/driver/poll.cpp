@@ -16,7 +16,7 @@ constexpr u64 kNeedsAttention = layout::kControlPage + offsetof(ControlPage, nee
 
 void SidecarDriver::send_attention_ipi() {
     board_.touch(Object::attention_ipi, 0, true);
-    ++state_.attention_ipis;
+    if (state_.attention_ipis != 0xFF) ++state_.attention_ipis;
     state_.attention_delay = board_.config.attention_delay;
     board_.emit(EventKind::ipi_sent, Lane::vtl2, {kResponseVector, kBaseCpu});
 }

@@ -70,8 +70,8 @@ void Invariants::ap_touched(u64 address, bool write) {
     PerVp& own = vps_[vp];
     const u64 offset = address - layout::kCommandPage - vp * layout::kVpStride;
     if (write && offset == offsetof(CommandPage, intercept_message)) own.fresh = true;
-    const CpuStatus now = status(vp);
-    if (now != CpuStatus::idle) return;
+    if (on(Invariant::command_page_owner)) board_.touch(Object::cpu_status, vp, false);
+    if (status(vp) != CpuStatus::idle) return;
     broken(Invariant::command_page_owner, vp,
            fmt::format("the AP {} the command page at {:#x} while cpu_status is IDLE",
                        write ? "writes" : "reads", offset));
@@ -110,6 +110,9 @@ void Invariants::events(std::size_t first) {
                 }
                 break;
             case EventKind::vmm_write:
+                if (on(Invariant::command_page_owner)) {
+                    board_.touch(Object::cpu_status, e.vp, false);
+                }
                 if (in_command_page(e.args[0], e.vp) && status(e.vp) != CpuStatus::idle) {
                     broken(Invariant::command_page_owner, e.vp,
                            fmt::format("the VMM writes the command page at {:#x} in step {} while "
@@ -143,6 +146,7 @@ void Invariants::handler_starts() {
     const unsigned vp = board_.at;
     const u64 step = board_.step + 1;
     PerVp& own = vps_[vp];
+    if (on(Invariant::no_handler_while_ap_runs)) board_.touch(Object::cpu_status, vp, false);
     const CpuStatus now = status(vp);
     if (now == CpuStatus::run || now == CpuStatus::stop) {
         broken(

@@ -25,7 +25,6 @@ enum class Object : u8 {
     store_buffer,     // of a CPU (memory_order tso)
     devices,
     guest_ram,
-    invariants,  // what a check of several VPs keeps
 };
 
 // A number for each object; `index` is a VP's or a CPU's.

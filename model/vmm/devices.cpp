@@ -16,17 +16,18 @@ u32 Devices::read(u16 port, u8 size) {
     const PortScript* s = script(port, size);
     u32 value = mask;
     if (s != nullptr && !s->reads.empty()) {
-        const u64 turn = state_.served[{port, size}]++;
-        value = s->reads[std::min<std::size_t>(turn, s->reads.size() - 1)] & mask;
+        value = s->reads[position(*s)] & mask;
+        ++state_.served[{port, size}];
     }
     ++state_.counts[port].reads;
     board_.emit(EventKind::device_read, Lane::device, {port, size, value, s != nullptr ? 1u : 0u});
     return value;
 }
 
-u64 Devices::served_from_now(std::pair<u16, u8> port, u64 served) const {
-    const PortScript* s = script(port.first, port.second);
-    return s == nullptr ? 0 : std::min<u64>(served, s->reads.size());
+std::size_t Devices::position(const PortScript& script) const {
+    const auto served = state_.served.find({script.port, script.size});
+    if (served == state_.served.end()) return 0;
+    return std::min<std::size_t>(served->second, script.reads.size() - 1);
 }
 
 void Devices::write(u16 port, u8 size, u32 value) {

@@ -30,8 +30,8 @@ class Devices {
     const State& state() const { return state_; }
     void set_state(const State& state) { state_ = state; }
 
-    // Of a script's position, what matters for the values to come: past the last value, all is one.
-    u64 served_from_now(std::pair<u16, u8> port, u64 served) const;
+    // Where a script is: the index of the value that the next read gives.
+    std::size_t position(const PortScript& script) const;
 
   private:
     const PortScript* script(u16 port, u8 size) const;

@@ -82,7 +82,7 @@ std::string Vmm::step_name() const {
         case Phase::start_rearm:
             return "re-arm the scan";
         case Phase::running:
-            return state_.stop_wanted ? "STOP" : "run finished";
+            return sidecar() && !driver_.finished(vp_) ? "STOP" : "run finished";
         case Phase::stop_claim:
             return "claim ASYNC_STOPPING";
         case Phase::stop_status:

@@ -14,9 +14,10 @@ class Vmm {
     Vmm(Board& board, unsigned vp, Hypervisor& hypervisor, SidecarDriver& driver, Devices& devices)
         : board_(board), vp_(vp), hypervisor_(hypervisor), driver_(driver), devices_(devices) {}
 
-    // Whether step() has something to do now. While a command runs there is nothing.
+    // Whether step() has something to do now, whichever VP is at hand. While a command runs there
+    // is nothing.
     bool ready() const;
-    // One atomic step.
+    // One atomic step; the thread's VP is at hand.
     void step();
     // What step() would do ("claim ASYNC").
     std::string step_name() const;

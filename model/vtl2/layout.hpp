@@ -25,7 +25,9 @@ inline constexpr u64 kDriverPage = kVtl2Base + 0x35000;
 
 inline constexpr unsigned kMaxVps = 8;  // of a node; a real one has up to 32
 inline constexpr u64 kVpStride = 0x40000;
-inline constexpr u64 kVtl2End = kVtl2Base + kMaxVps * kVpStride;
+// Of a world with so many VPs.
+constexpr u64 vtl2_end(unsigned vps) { return kVtl2Base + vps * kVpStride; }
+inline constexpr u64 kVtl2End = vtl2_end(kMaxVps);
 
 inline constexpr u64 kMaxGuestRam = kVtl2Base;
 

@@ -15,10 +15,17 @@ using namespace model;
 
 namespace {
 
-// Every combination of all switches.
+// Those that the kernels' texts name; that no other one matters is a test of its own.
+const std::set<std::string_view> kNamed{"vp_runner", "fx_cr2_restore", "vmm_fix"};
+
+// Every combination of the named switches.
 template <class Check>
-void for_all_switches(Check check) {
-    const auto rows = switch_rows();
+void for_named_switches(Check check) {
+    std::vector<SwitchRow> rows;
+    for (const SwitchRow& row : switch_rows()) {
+        if (kNamed.count(row.name) != 0) rows.push_back(row);
+    }
+    REQUIRE(rows.size() == kNamed.size());
     std::vector<u8> at(rows.size(), 0);
     for (;;) {
         Switches s;
@@ -38,10 +45,10 @@ std::size_t count(std::string_view text, std::string_view part) {
 
 }  // namespace
 
-TEST_CASE("kernel: every combination of switches assembles", "[model]") {
+TEST_CASE("kernel: every combination of the switches that it names assembles", "[model]") {
     std::set<std::string> texts;
     std::size_t combinations = 0;
-    for_all_switches([&](const Switches& s) {
+    for_named_switches([&](const Switches& s) {
         ++combinations;
         std::string text = vtl2_kernel_text(s);
         if (!texts.insert(text).second) return;
@@ -61,13 +68,13 @@ TEST_CASE("kernel: every combination of switches assembles", "[model]") {
         CHECK(kernel.find("gdt_end")->value - kernel.find("gdt")->value == 3 * 8);
         CHECK(count(text, "\n;@") == 0);
     });
-    CHECK(combinations == 3 * 2 * 2 * 2 * 2 * 2 * 4 * 2 * 5 * 2);
+    CHECK(combinations == 2 * 2 * 6);
     // Sidecar: with or without FXRSTOR, times no sync, sync, sync of all. The driver: one.
     CHECK(texts.size() == 2 * 3 + 1);
 }
 
 TEST_CASE("kernel: the switches choose the lines of run_vp_once", "[model]") {
-    for_all_switches([](const Switches& s) {
+    for_named_switches([](const Switches& s) {
         const std::string text = vtl2_kernel_text(s);
         const bool sidecar = s.vp_runner == VpRunner::sidecar;
         const bool head = s.fx_cr2_restore == FxCr2Restore::head || !sidecar;
@@ -84,16 +91,23 @@ TEST_CASE("kernel: the switches choose the lines of run_vp_once", "[model]") {
 }
 
 TEST_CASE("kernel: a switch that the text does not name leaves the code alone", "[model]") {
-    const std::set<std::string_view> named{"vp_runner", "fx_cr2_restore", "vmm_fix"};
+    const std::set<std::string_view> in_the_vmm{"V2", "VH"};
     const std::vector<u8> plain = assemble_vtl2_kernel({}).bytes;
     for (const SwitchRow& row : switch_rows()) {
         for (u8 i = 1; i < row.values.size(); ++i) {
-            Switches s;
-            row.set(s, i);
             CAPTURE(row.name, row.values[i].name);
+            Switches one;
+            row.set(one, i);
             const bool same_text =
-                named.count(row.name) == 0 || (row.name == "vmm_fix" && row.values[i].name == "V2");
-            CHECK((assemble_vtl2_kernel(s).bytes == plain) == same_text);
+                kNamed.count(row.name) == 0 ||
+                (row.name == "vmm_fix" && in_the_vmm.count(row.values[i].name) != 0);
+            CHECK((assemble_vtl2_kernel(one).bytes == plain) == same_text);
+            if (kNamed.count(row.name) != 0) continue;
+            for_named_switches([&](Switches s) {
+                const std::string text = vtl2_kernel_text(s);
+                row.set(s, i);
+                CHECK(vtl2_kernel_text(s) == text);
+            });
         }
     }
 }
@@ -114,6 +128,11 @@ TEST_CASE("kernel: the hypercall page's stubs", "[model]") {
     CHECK(known);
     CHECK(at(0x13, 9) == std::vector<u8>{0xB9, 0x12, 0x00, 0x00, 0x00, 0x0F, 0x01, 0xC1, 0xC3});
     CHECK(page.size() == 0x1C);
+    // Without the copy RAX is still the stub's address (hyperv-vtl.md 1.2).
+    const std::vector<u8> plain = hypercall_page(StubBytes::plain);
+    REQUIRE(plain.size() == 0x19);
+    CHECK(std::equal(page.begin(), page.begin() + 0x10, plain.begin()));
+    CHECK(std::equal(page.begin() + 0x13, page.end(), plain.begin() + 0x10));
 }
 
 TEST_CASE("kernel: the symbols of wire fields are their offsets", "[model]") {
@@ -197,6 +216,8 @@ TEST_CASE("switches: the defaults of the reference", "[model]") {
         {"fx_cr2_restore", "head"}, {"pending_on_return", "restore_then_bounce"},
         {"regpage_fill", "all16"},  {"set_rip_path", "ap_command"},
         {"vmm_fix", "V0"},          {"emulate_io_width", "openvmm"},
+        {"stub_bytes", "copies"},   {"driver", "racy"},
+        {"memory_order", "sc"},     {"icr_write", "drains"},
     };
     CHECK(switch_rows().size() == std::size(kDefaults));
     for (const auto& [name, value] : kDefaults) {
@@ -241,7 +262,8 @@ TEST_CASE("events: the words of lanes, ends and formats", "[model]") {
     CHECK(end_reason_name(EndReason::stopped) == "stopped");
     CHECK(end_reason_name(EndReason::step_limit) == "step-limit");
     CHECK(end_reason_name(EndReason::not_modelled) == "not-modelled");
-    CHECK(end_reason_names().size() == static_cast<std::size_t>(EndReason::not_modelled) + 1);
+    CHECK(end_reason_name(EndReason::removed) == "removed");
+    CHECK(end_reason_names().size() == static_cast<std::size_t>(EndReason::removed) + 1);
     CHECK(format_words(Format::io_access)[1] == "out");
     CHECK(format_words(Format::msr_access)[1] == "write");
     CHECK(format_words(Format::memory_access)[2] == "execute");

@@ -12,7 +12,8 @@ using namespace model;
 using sim::Reg;
 
 // Code instead of a VTL2 kernel: it enables the assist page, stores 1111h and 2222h as the lower
-// VTL's RAX and RCX, and goes on.
+// VTL's RAX and RCX, and goes on. It never says that it is idle, so the VMM waits for ever: such a
+// run ends as `stuck` once nobody can act.
 Run vtl2_code(const std::string& text, std::string_view guest = "hlt") {
     Run run(guest);
     run.code(layout::kVtl2Code,
@@ -90,7 +91,8 @@ TEST_CASE("ends: VTL return, normal and fast", "[model]") {
     for (u64 control : {u64{0}, u64{1}}) {
         Run run = vtl2_code("mov eax, " + std::to_string(control) + "\nmov ecx, 0x12\nvmcall\nhlt",
                             "nop\nhlt");
-        CHECK(run.finish() == EndReason::guest_halted);
+        CHECK(run.finish() == EndReason::stuck);
+        CHECK(run.guest(Reg::activity) != 0);  // the guest has halted
         const bool fast = control == 1;
         CHECK(run.guest(Reg::rax) == (fast ? 1 : 0x1111));  // fast: nothing is loaded
         CHECK(run.guest(Reg::rcx) == (fast ? 0x12 : 0x2222));
@@ -153,19 +155,25 @@ TEST_CASE("ends: what VTL2 does and the hypervisor lacks is a loud gap", "[model
         {"mov ecx, 0x12345\nrdmsr", "RDMSR 0x12345 by VTL2"},
         {"mov ecx, 0x12345\nwrmsr", "WRMSR 0x12345 by VTL2"},
         {"mov ecx, 0x40000073\nmov eax, 0x08022001\nxor edx, edx\nwrmsr",
-         "a VP assist page somewhere else, or turned off"},
+         "a VP assist page somewhere else"},
+        {"mov ecx, 0x40000073\nmov eax, 0x08021000\nxor edx, edx\nwrmsr",
+         "a VP assist page somewhere else"},
         {"mov rax, [abs 0x10000000]", "VTL2 touches 0x10000000, where nothing is"},
-        {"mov ecx, 0x50\nvmcall", "hypercall 0x50 by VTL2"},
-        {"mov ecx, 0x51\nvmcall", "HvCallSetVpRegisters of several registers at once"},
+        {"mov ecx, 0x52\nvmcall", "hypercall 0x52 by VTL2"},
+        {"mov ecx, 0x50\nvmcall", "HvCallGet/SetVpRegisters of several registers at once"},
+        {"mov ecx, 0x51\nvmcall", "HvCallGet/SetVpRegisters of several registers at once"},
+        {"mov dword [abs 0x08022010], 0x70000\n"
+         "mov rcx, 1 << 32 | 0x50\nmov edx, 0x08022000\nmov r8d, 0x08022800\nvmcall",
+         "HvCallGetVpRegisters of register 0x70000"},
         {"mov byte [abs 0x0802200C], 0x10\nmov dword [abs 0x08022010], 0x70000\n"
          "mov rcx, 1 << 32 | 0x51\nmov edx, 0x08022000\nvmcall",
          "HvCallSetVpRegisters of register 0x70000"},
         {"mov dword [abs 0x08022010], 0x20000\n"
          "mov rcx, 1 << 32 | 0x51\nmov edx, 0x08022000\nvmcall",
          "HvCallSetVpRegisters of the caller's own x86 registers"},
-        {"mov dword [abs 0x08022010], 0x9001C\n"
+        {"mov dword [abs 0x08022010], 0x9001C\nmov dword [abs 0x08022020], 0x08033001\n"
          "mov rcx, 1 << 32 | 0x51\nmov edx, 0x08022000\nvmcall",
-         "a register page somewhere else, or turned off"},
+         "a register page somewhere else"},
         {"mov byte [abs 0x08021170], 1\nxor eax, eax\nmov ecx, 0x12\nvmcall", "VTL return actions"},
     };
     for (const Row& row : kRows) {
@@ -183,6 +191,12 @@ TEST_CASE("ends: what VTL2 does and the hypervisor lacks is a loud gap", "[model
     CHECK(early.finish() == EndReason::not_modelled);
     CHECK(early.text(EventKind::not_modelled) ==
           "a VTL2 entry before VTL2 has enabled its VP assist page");
+    Run late = vtl2_code(
+        "mov ecx, 0x40000073\nxor eax, eax\nxor edx, edx\nwrmsr\nmov ecx, 0x12\nvmcall\nhlt",
+        "in al, dx\nhlt");
+    CHECK(late.finish() == EndReason::not_modelled);
+    CHECK(late.text(EventKind::not_modelled) ==
+          "a VTL2 entry before VTL2 has enabled its VP assist page");
     Run apic("mov ecx, 0x808\nrdmsr\nhlt");
     CHECK(apic.finish() == EndReason::not_modelled);
     CHECK(apic.text(EventKind::not_modelled) == "x2APIC MSR 0x808 of VTL0");
@@ -198,7 +212,8 @@ TEST_CASE("ends: SET of another VTL's register", "[model]") {
         "mov rcx, 1 << 32 | 0x51\nmov edx, 0x08022000\nvmcall\n"
         "xor eax, eax\nmov ecx, 0x12\nvmcall\nhlt",
         "nop\nhlt");
-    CHECK(run.finish() == EndReason::guest_halted);
+    CHECK(run.finish() == EndReason::stuck);
+    CHECK(run.guest_instructions() == 2);
     CHECK(run.guest(Reg::rsp) == 0x7770);
     CHECK(run.world().register_of(2, Reg::rsp).lo == layout::kVtl2StackTop);
     CHECK(run.guest(Reg::r9) == 0x7770);
@@ -388,6 +403,14 @@ TEST_CASE("config: what is wrong is said", "[model]") {
          },
          "fx_cr2_restore is about the sidecar kernel: it does not apply to vp_runner "
          "kernel_driver"},
+        {[](WorldConfig& c) { c.other_vps.resize(layout::kMaxVps); }, "at most 8 VPs"},
+        {[](WorldConfig& c) {
+             c.switches = {.vp_runner = VpRunner::kernel_driver};
+             c.hotplug = true;
+         },
+         "invariants, hotplug, more VPs, driver and memory_order are about the sidecar: they do "
+         "not "
+         "apply to vp_runner kernel_driver"},
     };
     for (const Row& row : kRows) {
         WorldConfig config;
@@ -404,6 +427,10 @@ TEST_CASE("config: what is wrong is said", "[model]") {
     good.ports = {{.port = 1, .size = 1, .reads = {}},
                   {.port = 1, .size = 2, .reads = {}},
                   {.port = 2, .size = 1, .reads = {}}};
+    CHECK(check_config(good).empty());
+    good.memory.push_back({.address = 0x807FFFF, .bytes = {1}});
+    CHECK_FALSE(check_config(good).empty());
+    good.other_vps.resize(1);
     CHECK(check_config(good).empty());
 }
 

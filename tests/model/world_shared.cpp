@@ -78,35 +78,25 @@ TEST_CASE("world: the story of one exit", "[model]") {
     using K = EventKind;
     Run run("in al, dx\nhlt", {{Reg::rdx, kPort}});
     run.finish();
-    const std::vector<K> wanted{K::msr,
-                                K::halt,  // the kernel starts: APIC on, then parked
-                                K::vmm_run,
-                                K::interrupt_pending,
-                                K::interrupt_accepted,
-                                K::msr,  // EOI
-                                K::msr,
-                                K::hypercall,  // overlays: the assist page, the register page
-                                K::vtl_return,
-                                K::exit_io,
-                                K::message,
-                                K::regpage,
-                                K::vtl_enter,
-                                K::halt,
-                                K::vmm_exit,
-                                K::device_read,
-                                K::vmm_run,
-                                K::interrupt_pending,
-                                K::interrupt_accepted,
-                                K::msr,
-                                K::hypercall,
-                                K::halt,
-                                K::vmm_run,
-                                K::interrupt_pending,
-                                K::interrupt_accepted,
-                                K::msr,
-                                K::vtl_return,
-                                K::halt,
-                                K::end};
+    const std::vector<K> wanted{
+        K::msr, K::halt,  // the kernel starts: APIC on, then parked
+        // START: the claim, RUN, the IPI
+        K::vmm_run, K::driver_state, K::driver_write, K::ipi_sent,
+        // the AP: EOI, the overlays (assist page, register page), the guest, its exit
+        K::interrupt_pending, K::interrupt_accepted, K::msr, K::msr, K::hypercall, K::vtl_return,
+        K::exit_io, K::message, K::regpage, K::vtl_enter,
+        // the attention IPI by the x2APIC's ICR, then parked
+        K::ipi_sent, K::msr, K::halt,
+        // the handler: needs_vp_scan, needs_attention; poll: takes the flag, scans; read
+        K::ipi_landed, K::driver_write, K::driver_write, K::driver_write, K::driver_state,
+        K::driver_state, K::poll_finished, K::vmm_exit, K::device_read,
+        // the RUN ioctl for SET
+        K::vmm_run, K::driver_state, K::driver_write, K::ipi_sent, K::driver_sleep,
+        K::interrupt_pending, K::interrupt_accepted, K::msr, K::hypercall, K::ipi_sent, K::msr,
+        K::halt, K::ipi_landed, K::driver_write, K::driver_write, K::driver_write, K::driver_state,
+        // START again; the guest halts
+        K::vmm_run, K::driver_state, K::driver_write, K::ipi_sent, K::interrupt_pending,
+        K::interrupt_accepted, K::msr, K::vtl_return, K::halt, K::end};
     CHECK(story(run) == wanted);
     for (const Event& e : run.events(K::hypercall)) CHECK(e.args[0] == 0x51);
     CHECK(run.events(K::hypercall)[0].args[1] == 0x9001C);

@@ -290,11 +290,11 @@ TEST_CASE("Expectations", "[load]") {
         {with_expect(R"({"end":"guest-halt"})"),
          "f:2:8: /expect/end: unknown value \"guest-halt\" for an end; did you mean "
          "\"guest-halted\"? (guest-halted, guest-triple-fault, vmm-panic, vmm-error, vtl2-crash, "
-         "stuck, stopped, step-limit, memory-limit, not-modelled)"},
+         "stuck, stopped, step-limit, memory-limit, not-modelled, removed)"},
         {with_expect(R"({"end":"none"})"),
          "f:2:8: /expect/end: unknown value \"none\" for an end (guest-halted, guest-triple-fault, "
          "vmm-panic, vmm-error, vtl2-crash, stuck, stopped, step-limit, memory-limit, "
-         "not-modelled)"},
+         "not-modelled, removed)"},
         {with_expect(R"({"state":{"vtl0.rxa":1}})"),
          "f:2:11: /expect/state/vtl0.rxa: unknown register \"rxa\"; did you mean \"rax\"?"},
         {with_expect(R"({"state":{"vtl1.rax":1,"contxt.rax":1,"context.raxx":1}})"),
@@ -328,7 +328,8 @@ TEST_CASE("Expectations", "[load]") {
          "exit-hypercall, exit-memory, halt, message, regpage, regpage-flush, vtl-enter, "
          "vtl-return, bounce, shadow, hypercall, msr, store, vmm-write, vmm-run, vmm-exit, "
          "vmm-no-intercept, vmm-assert, vmm-hypercall, vmm-msr, vmm-error, device-read, "
-         "device-write, end, not-modelled)"},
+         "device-write, end, not-modelled, driver-state, driver-busy, driver-write, "
+         "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed)"},
         {with_expect(R"({"log":["halt"]})"),
          "f:2:9: /expect/log/0: expected an object, got a string"},
         {with_expect(R"({"log":[{"event":"exit-io","prot":1}]})"),
@@ -498,13 +499,14 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "f:9:46: /events/0/before: unknown label \"nowhere\"\n"
          "f:10:22: /expect/end: unknown value \"halted\" for an end (guest-halted, "
          "guest-triple-fault, vmm-panic, vmm-error, vtl2-crash, stuck, stopped, step-limit, "
-         "memory-limit, not-modelled)\n"
+         "memory-limit, not-modelled, removed)\n"
          "f:10:52: /expect/log/0/event: unknown value \"hlat\" for an event; did you mean "
          "\"halt\"? (insn, fault, interrupt-pending, interrupt-accepted, exit-io, exit-cpuid, "
          "exit-msr, exit-hypercall, exit-memory, halt, message, regpage, regpage-flush, vtl-enter, "
          "vtl-return, bounce, shadow, hypercall, msr, store, vmm-write, vmm-run, vmm-exit, "
          "vmm-no-intercept, vmm-assert, vmm-hypercall, vmm-msr, vmm-error, device-read, "
-         "device-write, end, not-modelled)\n"
+         "device-write, end, not-modelled, driver-state, driver-busy, driver-write, "
+         "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed)\n"
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
          "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show)"},
     });
