@@ -211,13 +211,16 @@ void Invariants::end() {
                         "of step {}",
                         vps_[board_.at].status_step, vps_[board_.at].message_step));
     }
+    const bool all_done = board_.end == EndReason::guest_halted ||
+                          board_.end == EndReason::stopped || board_.end == EndReason::removed;
+    if (!all_done) return;
     for (unsigned vp = 0; vp < board_.vps.size(); ++vp) {
         const PerVp& own = vps_[vp];
-        if (board_.end == EndReason::guest_halted && own.exits_ahead < 0) {
+        if (own.exits_ahead < 0) {
             broken(Invariant::exits_are_messages, vp,
                    fmt::format("the message of step {} was never handled", own.message_step));
         }
-        if (board_.end == EndReason::guest_halted && own.accesses_ahead < 0) {
+        if (own.accesses_ahead < 0) {
             broken(Invariant::device_once, vp, "a port instruction of the guest reached no device");
         }
     }

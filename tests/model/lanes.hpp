@@ -114,7 +114,10 @@ inline std::vector<SmallWorld> small_worlds() {
         c.hotplug = true;
         c.switches.driver = Driver::asyncstarting;
     });
-    add("attention delay", kIn, [](WorldConfig& c) { c.attention_delay = 3; });
+    add("attention delay", kIn, [&](WorldConfig& c) {
+        two(c);
+        c.attention_delay = 3;
+    });
     add("fine steps", kIn, [](WorldConfig& c) {
         c.fine_steps = true;
         c.guest_steps = true;
