@@ -7,7 +7,6 @@
 namespace vtlsim::runner {
 
 void WorldReader::read_concurrency(const Fields& root) {
-    if (const auto node = root.optional("vps")) read_vps(*node);
     if (const auto node = root.optional("hotplug")) config_.hotplug = node->boolean();
     if (const auto node = root.optional("attention_delay")) {
         config_.attention_delay = node->integer<u16>();

@@ -40,6 +40,7 @@ WorldReader::WorldReader(const Fields& root) {
     if (const auto node = root.optional("switches")) read_switches(*node);
     if (const auto node = root.optional("limits")) read_limits(*node);
     read_guest(root.required("guest"));
+    if (const auto node = root.optional("vps")) read_vps(*node);  // VTL2's memory grows with them
     if (const auto node = root.optional("vtl2")) read_vtl2(*node);
     if (const auto node = root.optional("devices")) read_devices(*node);
     read_answers(root);
