@@ -26,6 +26,33 @@ std::string verb_problem(const CLI::App& app, int argc, char** argv) {
                        meant.empty() ? fmt::format(" ({})", fmt::join(names, ", ")) : meant);
 }
 
+void add_explore_options(CLI::App& verb, vtlsim::cli::ExploreOptions& options) {
+    auto& search = options.search;
+    verb.add_option("file", options.file, "Scenario file")->required();
+    verb.add_option("--variant", options.variant, "Which variant: switch=value,...");
+    verb.add_option("--format", options.format, "text or json")
+        ->check(CLI::IsMember({"text", "json"}));
+    verb.add_option("-o,--output", options.output, "Write to this file instead of standard output");
+    verb.add_option("--mode", options.mode, "exhaustive, random or pct")
+        ->check(CLI::IsMember({"exhaustive", "random", "pct"}));
+    verb.add_flag("--all", search.all, "List all distinct violations, not the smallest alone");
+    verb.add_option("--preemptions", search.preemptions, "Preemptions of a schedule, at most");
+    verb.add_option("--depth", search.depth, "Turns of a schedule, at most");
+    verb.add_option("--states", search.states, "Stop after so many states");
+    verb.add_option("--memory", search.memory, "Stop at so many bytes kept, about");
+    verb.add_option("--time", search.seconds, "Stop after so many seconds")
+        ->check(CLI::NonNegativeNumber);
+    verb.add_option("--jobs", search.jobs, "Threads; the result does not depend on it")
+        ->check(CLI::Range(1, 256));
+    verb.add_flag("--no-reduction", options.no_reduction,
+                  "Follow every actor at every turn, even where one is enough");
+    verb.add_option("--seed", search.seed, "Of random and pct: chooses the walks");
+    verb.add_option("--runs", search.runs, "Of random and pct: how many walks");
+    verb.add_option("--pct-depth", search.pct_depth, "Of pct: how many orderings a bug needs")
+        ->check(CLI::Range(1, 100));
+    verb.add_flag("--progress", options.progress, "Report progress even if not to a terminal");
+}
+
 int run(int argc, char** argv) {
     using namespace vtlsim::cli;
     CLI::App app{"vtlsim: a deterministic x86 and hypervisor simulator for intercept semantics"};
@@ -38,7 +65,15 @@ int run(int argc, char** argv) {
     verb->add_option("paths", run.paths, "Scenario files, or folders of them");
     verb->add_option("--format", run.format, "text or json")
         ->check(CLI::IsMember({"text", "json"}));
+    verb->add_option("--schedule", run.schedule,
+                     "Run one scenario in the order of this file, as explore prints it");
+    verb->add_option("--variant", run.variant, "With --schedule: which variant: switch=value,...");
     verb->callback([&] { status = run_verb(run); });
+
+    ExploreOptions explore;
+    verb = app.add_subcommand("explore", "Search all schedules of a scenario for violations");
+    add_explore_options(*verb, explore);
+    verb->callback([&] { status = explore_verb(explore); });
 
     CheckOptions check;
     verb =

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/choose.hpp"
 #include "cli/output.hpp"
 #include "model/world.hpp"
 #include "runner/json/reader.hpp"
@@ -18,40 +19,6 @@ namespace {
 constexpr int kBadInput = 2;
 constexpr int kLimit = 3;
 
-void print_errors(const runner::Diagnostics& diagnostics) {
-    if (!diagnostics.empty()) write_error(diagnostics.to_string());
-}
-
-// "b=2,a=1" and "a=1,b=2" are the same choice.
-std::vector<std::string> parts(const std::string& choice) {
-    std::vector<std::string> out;
-    std::size_t start = 0;
-    while (start < choice.size()) {
-        const std::size_t end = std::min(choice.find(',', start), choice.size());
-        out.push_back(choice.substr(start, end - start));
-        start = end + 1;
-    }
-    std::sort(out.begin(), out.end());
-    return out;
-}
-
-// Null after a message if the choice names no variant.
-const runner::Variant* choose(const runner::Scenario& scenario, const std::string& choice) {
-    for (const runner::Variant& v : scenario.variants) {
-        if (parts(v.label()) == parts(choice)) return &v;
-    }
-    if (scenario.axes.empty()) {
-        usage_error(fmt::format("--variant: {} has no variants", scenario.file));
-        return nullptr;
-    }
-    usage_error(choice.empty()
-                    ? "--variant is needed: this scenario has several; the first is " +
-                          scenario.variants[0].label()
-                    : fmt::format("--variant: there is no {}; the first is {}",
-                                  runner::in_quotes(choice), scenario.variants[0].label()));
-    return nullptr;
-}
-
 }  // namespace
 
 int usage_error(std::string_view message) {
@@ -61,6 +28,8 @@ int usage_error(std::string_view message) {
 
 int run_verb(const RunOptions& options) {
     if (options.paths.empty()) return usage_error("run needs a scenario file or a folder");
+    if (!options.schedule.empty()) return run_scheduled_verb(options);
+    if (!options.variant.empty()) return usage_error("--variant goes with --schedule");
     std::vector<runner::FileResults> results;
     for (const std::string& path : options.paths) {
         runner::Diagnostics bad_folder;
@@ -116,7 +85,7 @@ int trace_verb(const TraceOptions& options) {
     const auto scenario = runner::load_scenario(options.file, diagnostics);
     print_errors(diagnostics);
     if (!scenario) return kBadInput;
-    const runner::Variant* variant = choose(*scenario, options.variant);
+    const runner::Variant* variant = choose_variant(*scenario, options.variant);
     if (variant == nullptr) return kBadInput;
 
     const model::WorldConfig config = scenario->config(*variant);

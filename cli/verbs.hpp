@@ -5,14 +5,31 @@
 #include <vector>
 
 #include "runner/conform/conform.hpp"
+#include "runner/explore/search.hpp"
 
 namespace vtlsim::cli {
 
 struct RunOptions {
     std::vector<std::string> paths;
     std::string format = "text";
+    std::string schedule;  // a file; empty: the default order
+    std::string variant;   // with a schedule
 };
 int run_verb(const RunOptions& options);
+// With a schedule: one variant of one scenario.
+int run_scheduled_verb(const RunOptions& options);
+
+struct ExploreOptions {
+    std::string file;
+    std::string variant;
+    std::string format = "text";
+    std::string mode = "exhaustive";
+    bool no_reduction = false;
+    bool progress = false;
+    std::string output;  // empty: standard output
+    runner::explore::SearchOptions search;
+};
+int explore_verb(ExploreOptions options);
 
 struct CheckOptions {
     std::vector<std::string> paths;

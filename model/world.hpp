@@ -108,6 +108,10 @@ class World {
     std::array<u64, 2> fingerprint();
 
     // Pinned event i of the config: whether it has happened, and how often its instruction started.
+    // Whether the actor is a free event that may still come.
+    bool event_pending(ActorId actor) const {
+        return actors_[actor].kind == ActorKind::event && !pins_[actors_[actor].index].fired;
+    }
     bool event_happened(std::size_t i) const { return pins_[i].fired; }
     u64 times_started(std::size_t i) const { return pins_[i].started; }
 

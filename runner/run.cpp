@@ -18,7 +18,13 @@ std::string_view status_name(Status status) {
 Result run_variant(const Scenario& scenario, const Variant& variant) {
     const model::WorldConfig config = scenario.config(variant);
     model::World world(config);
-    const model::EndReason end = world.run();
+    world.run();
+    return result_of(world, config, scenario, variant);
+}
+
+Result result_of(const model::World& world, const model::WorldConfig& config,
+                 const Scenario& scenario, const Variant& variant) {
+    const model::EndReason end = world.end();
     Result result;
     result.scenario = scenario.name;
     result.file = scenario.file;

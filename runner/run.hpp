@@ -12,6 +12,9 @@ namespace vtlsim::runner {
 
 // Runs one variant to its end and judges it.
 Result run_variant(const Scenario& scenario, const Variant& variant);
+// Judges a world of the variant's config that has been run to its end.
+Result result_of(const model::World& world, const model::WorldConfig& config,
+                 const Scenario& scenario, const Variant& variant);
 
 struct FileResults {
     std::optional<ScenarioHead> scenario;  // nothing for a file that could not be loaded

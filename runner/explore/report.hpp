@@ -14,7 +14,8 @@ struct ReportedViolation {
 };
 
 struct Exploration {
-    std::string scenario;  // name and variant, for people; may be empty
+    std::string scenario;  // and variant: what the report is about; may be empty
+    std::string variant;
     SearchOptions options;
     SearchResult search;  // its violations are minimised below
     std::vector<ReportedViolation> violations;

@@ -1,0 +1,112 @@
+#include <chrono>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "cli/choose.hpp"
+#include "cli/output.hpp"
+#include "cli/verbs.hpp"
+#include "runner/explore/report.hpp"
+#include "runner/explore/run_schedule.hpp"
+#include "runner/explore/world_subject.hpp"
+#include "runner/load.hpp"
+#include "runner/report.hpp"
+
+namespace vtlsim::cli {
+namespace {
+
+using runner::explore::Progress;
+using std::chrono::steady_clock;
+
+double seconds_since(steady_clock::time_point start) {
+    return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
+
+// A line on standard error twice a second.
+class ProgressLine {
+  public:
+    void show(const Progress& p) {
+        if (seconds_since(shown_) < 0.5) return;
+        shown_ = steady_clock::now();
+        const double time = seconds_since(start_);
+        write_error(
+            fmt::format("{}{} states, {:.0f} transitions/s, {} open, {} preemptions, {} "
+                        "deviations, turn {}, {:.0f} s{}",
+                        terminal_ ? "\r\x1b[K" : "", p.states,
+                        static_cast<double>(p.transitions) / time, p.open, p.cost.preemptions,
+                        p.cost.deviations, p.cost.turns, time, terminal_ ? "" : "\n"));
+    }
+    void finish(const runner::explore::SearchResult& r) const {
+        const double time = seconds_since(start_);
+        write_error(fmt::format("{}{} states, {} transitions in {:.2f} s: {:.0f} transitions/s\n",
+                                terminal_ ? "\r\x1b[K" : "", r.states, r.transitions, time,
+                                static_cast<double>(r.transitions) / time));
+    }
+
+  private:
+    const bool terminal_ = isatty(STDERR_FILENO) != 0;
+    const steady_clock::time_point start_ = steady_clock::now();
+    steady_clock::time_point shown_ = start_;
+};
+
+runner::explore::Mode mode_of(const std::string& name) {
+    using runner::explore::Mode;
+    for (Mode mode : {Mode::random, Mode::pct}) {
+        if (name == mode_name(mode)) return mode;
+    }
+    return Mode::exhaustive;
+}
+
+}  // namespace
+
+int explore_verb(ExploreOptions options) {
+    runner::Diagnostics diagnostics;
+    const auto scenario = runner::load_scenario(options.file, diagnostics);
+    print_errors(diagnostics);
+    if (!scenario) return 2;
+    const runner::Variant* variant = choose_variant(*scenario, options.variant);
+    if (variant == nullptr) return 2;
+
+    options.search.mode = mode_of(options.mode);
+    options.search.reduction = !options.no_reduction;
+    ProgressLine line;
+    const bool progress = options.progress || isatty(STDERR_FILENO) != 0;
+    if (progress) options.search.progress = [&](const Progress& p) { line.show(p); };
+    const model::WorldConfig config = runner::explore::exploration_config(*scenario, *variant);
+    runner::explore::Exploration exploration;
+    try {
+        exploration = runner::explore::explore(
+            runner::explore::world_factory(config, scenario->show), options.search);
+    } catch (const runner::explore::WorldLimit& e) {
+        write_error(fmt::format("{}: {}\n", options.file, e.what()));
+        return 3;
+    }
+    if (progress) line.finish(exploration.search);
+    exploration.scenario = scenario->name;
+    exploration.variant = variant->label();
+    const std::string report = options.format == "json" ? runner::explore::json_report(exploration)
+                                                        : runner::explore::text_report(exploration);
+    if (!write_output(options.output, report)) return 2;
+    return runner::explore::exit_status(exploration);
+}
+
+int run_scheduled_verb(const RunOptions& options) {
+    if (options.paths.size() != 1) return usage_error("--schedule goes with one scenario file");
+    runner::Diagnostics diagnostics;
+    const auto scenario = runner::load_scenario(options.paths[0], diagnostics);
+    const auto schedule = runner::explore::load_schedule(options.schedule, diagnostics);
+    print_errors(diagnostics);
+    if (!scenario || !diagnostics.empty()) return 2;
+    const runner::Variant* variant = choose_variant(*scenario, options.variant);
+    if (variant == nullptr) return 2;
+    auto result =
+        runner::explore::run_schedule(*scenario, *variant, schedule, options.schedule, diagnostics);
+    print_errors(diagnostics);
+    if (!result) return 2;
+    const std::vector<runner::FileResults> results = {{*scenario, {std::move(*result)}}};
+    const std::string report =
+        options.format == "json" ? runner::json_report(results) : runner::text_report(results);
+    return write_output("", report) ? runner::exit_status(results) : 2;
+}
+
+}  // namespace vtlsim::cli
