@@ -73,14 +73,8 @@ int explore_verb(ExploreOptions options) {
     const bool progress = options.progress || isatty(STDERR_FILENO) != 0;
     if (progress) options.search.progress = [&](const Progress& p) { line.show(p); };
     const model::WorldConfig config = runner::explore::exploration_config(*scenario, *variant);
-    runner::explore::Exploration exploration;
-    try {
-        exploration = runner::explore::explore(
-            runner::explore::world_factory(config, scenario->show), options.search);
-    } catch (const runner::explore::WorldLimit& e) {
-        write_error(fmt::format("{}: {}\n", options.file, e.what()));
-        return 3;
-    }
+    auto exploration = runner::explore::explore(
+        runner::explore::world_factory(config, scenario->show), options.search);
     if (progress) line.finish(exploration.search);
     exploration.scenario = scenario->name;
     exploration.variant = variant->label();

@@ -39,7 +39,7 @@ class Exhaustive {
         auto& found = result_.violations;
         std::stable_sort(found.begin(), found.end(),
                          [](const Found& a, const Found& b) { return a.cost < b.cost; });
-        if (!options_.all && found.size() > 1) found.resize(1);
+        if (!options_.all) keep_smallest(found);
         auto& ends = result_.ends;
         std::sort(ends.begin(), ends.end());
         ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
@@ -115,6 +115,7 @@ class Exhaustive {
         result_.preemption_bound_hit |= expansion.preemptions_cut;
         if (expansion.children.empty()) ++result_.schedules;  // all had too many preemptions
         for (Child& child : expansion.children) {
+            if (child.cut) hit(Limit::scenario);
             result_.max_turns = std::max(result_.max_turns, child.cost.turns);
             u32 index = visited_.find(child.state, child.last);
             const bool is_new = index == Visit::kNone;
@@ -122,7 +123,7 @@ class Exhaustive {
                 Visit visit;
                 visit.last = child.last;
                 index = visited_.add(child.state, visit);
-                if (child.over) result_.ends.push_back(child.state);
+                if (child.over && !child.cut) result_.ends.push_back(child.state);
             }
             for (const Violation& violation : child.violations) {
                 note(violation, parent, {child.actor, child.cost});
@@ -165,10 +166,10 @@ class Exhaustive {
         if (visited_.bytes() + open_bytes_ >= options_.memory) hit(Limit::memory);
         if (clock_.over()) hit(Limit::time);
     }
-    // The depth alone cuts single schedules; the other limits end the search.
     bool stopped() const {
-        return std::any_of(result_.limits.begin(), result_.limits.end(),
-                           [](Limit limit) { return limit != Limit::depth; });
+        return std::any_of(result_.limits.begin(), result_.limits.end(), [](Limit limit) {
+            return limit != Limit::depth && limit != Limit::scenario;
+        });
     }
     void hit(Limit limit) {
         auto& limits = result_.limits;

@@ -48,6 +48,7 @@ Child Expander::take(ActorId actor, int last, const Cost& cost) {
     child.state = subject_->fingerprint();
     after_ = subject_->enabled();
     child.over = after_.empty();
+    child.cut = subject_->cut();
     const u32 known = visited_.find(child.state, last);
     const bool news = known == Visit::kNone || cost < visited_[known].cost;
     if (!child.over && news) child.saved = subject_->save();

@@ -14,6 +14,7 @@ struct Child {
     Fingerprint state{};
     std::vector<Violation> violations;
     bool over = false;                            // nothing can happen any more
+    bool cut = false;                             // because of a limit
     std::shared_ptr<const Subject::Saved> saved;  // null: nothing is left to be found from there
 };
 

@@ -41,11 +41,10 @@ class Minimiser {
     }
 
     Found run() {
-        // As in delta debugging: large pieces first, single ones until nothing goes any more.
-        for (std::size_t piece = deviations_.size(); piece > 0; piece /= 2) {
-            while (leave_out(piece)) {
-                if (piece > 1) break;
-            }
+        // As in delta debugging: large pieces first, small ones until nothing goes any more. Pairs
+        // and triples are there for a turn taken away and given back.
+        for (std::size_t piece = deviations_.size(); piece > 3; piece /= 2) leave_out(piece, piece);
+        while (leave_out(1, 1) || leave_out(2, 1) || leave_out(3, 1)) {
         }
         return std::move(best_);
     }
@@ -53,8 +52,9 @@ class Minimiser {
   private:
     std::size_t actors() const { return subject_.actor_names().size(); }
 
-    // Tries to do without each piece of this many deviations; whether one could go.
-    bool leave_out(std::size_t piece) {
+    // Tries to do without each piece of this many deviations, the next one starting `stride` later;
+    // whether one could go.
+    bool leave_out(std::size_t piece, std::size_t stride) {
         bool smaller = false;
         for (std::size_t begin = 0; begin < deviations_.size();) {
             std::vector<Anchored> rest = deviations_;
@@ -64,7 +64,7 @@ class Minimiser {
             if (try_in_place(rest) || try_by_turn(rest)) {
                 smaller = true;
             } else {
-                begin += piece;
+                begin += stride;
             }
         }
         return smaller;

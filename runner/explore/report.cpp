@@ -1,6 +1,7 @@
 #include "runner/explore/report.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -25,27 +26,53 @@ ReportedViolation reported(Subject& subject, const Subject::Saved& start, Found 
             story(subject, run.turns, *violation)};
 }
 
+// What walks find is often far from the smallest: a short search from the start may do better.
+void replace_smaller(const SubjectFactory& factory, SearchOptions options,
+                     std::vector<Found>& violations) {
+    if (violations.empty()) return;
+    options.mode = Mode::exhaustive;
+    options.all = true;
+    options.states = 10'000;
+    for (Found& found : search(factory, options).violations) {
+        for (Found& known : violations) {
+            if (!same_violation(found.violation, known.violation)) continue;
+            if (found.cost < known.cost) known = std::move(found);
+            break;
+        }
+    }
+}
+
 u64 bytes_per_save(const SearchResult& r) { return r.saves == 0 ? 0 : r.save_bytes / r.saves; }
 
 std::string plural(u64 count, std::string_view what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
-std::string violation_text(const ReportedViolation& v) {
-    std::string out = fmt::format("violation  {}", v.violation.invariant);
-    if (!v.violation.key.empty()) out += fmt::format(" ({})", v.violation.key);
-    out += fmt::format(": {}\n", v.violation.what);
-    for (const auto& [name, value] : v.violation.evidence) {
+// Violations that one run ends in are told together.
+bool same_run(const ReportedViolation& a, const ReportedViolation& b) {
+    return a.cost == b.cost && schedule_json(a.schedule) == schedule_json(b.schedule);
+}
+
+std::string run_text(std::span<const ReportedViolation> group) {
+    std::string out;
+    for (const ReportedViolation& v : group) {
+        out += fmt::format("violation  {}", v.violation.invariant);
+        if (!v.violation.key.empty()) out += fmt::format(" ({})", v.violation.key);
+        out += fmt::format(": {}\n", v.violation.what);
+    }
+    const ReportedViolation& first = group.front();
+    for (const auto& [name, value] : first.violation.evidence) {
         out += fmt::format("  {} = {}\n", name, value);
     }
-    out += fmt::format("  schedule: {}, {}, {}\n", plural(v.cost.preemptions, "preemption"),
-                       plural(v.schedule.size(), "deviation"), plural(v.cost.turns, "turn"));
-    for (const Deviation& d : v.schedule) {
+    out +=
+        fmt::format("  schedule: {}, {}, {}\n", plural(first.cost.preemptions, "preemption"),
+                    plural(first.schedule.size(), "deviation"), plural(first.cost.turns, "turn"));
+    for (const Deviation& d : first.schedule) {
         out += fmt::format("    turn {}: {} goes instead of {}, {}\n", d.turn, d.run, d.instead_of,
                            in_quotes(d.step));
     }
     out += "  in words:\n";
-    for (const std::string& line : v.story) out += fmt::format("    {}\n", line);
+    for (const std::string& line : first.story) out += fmt::format("    {}\n", line);
     return out;
 }
 
@@ -97,9 +124,13 @@ Exploration explore(const SubjectFactory& factory, const SearchOptions& options)
     out.search = search(factory, options);
     const auto subject = factory();
     const auto start = subject->save();
+    std::vector<Found> smallest;
     for (const Found& found : out.search.violations) {
-        out.violations.push_back(
-            reported(*subject, *start, minimise(*subject, *start, found, options.depth)));
+        smallest.push_back(minimise(*subject, *start, found, options.depth));
+    }
+    if (options.mode != Mode::exhaustive) replace_smaller(factory, options, smallest);
+    for (Found& found : smallest) {
+        out.violations.push_back(reported(*subject, *start, std::move(found)));
     }
     std::stable_sort(
         out.violations.begin(), out.violations.end(),
@@ -109,7 +140,13 @@ Exploration explore(const SubjectFactory& factory, const SearchOptions& options)
 
 std::string text_report(const Exploration& e) {
     std::string out;
-    for (const ReportedViolation& v : e.violations) out += violation_text(v);
+    const std::span all(e.violations);
+    for (std::size_t begin = 0; begin < all.size();) {
+        std::size_t end = begin + 1;
+        while (end < all.size() && same_run(all[begin], all[end])) ++end;
+        out += run_text(all.subspan(begin, end - begin));
+        begin = end;
+    }
     if (e.violations.empty()) out += "no violation\n";
     const SearchResult& r = e.search;
     return out + fmt::format("{}, {}, {}; {}\n", plural(r.schedules, "schedule"),

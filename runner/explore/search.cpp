@@ -6,8 +6,14 @@
 namespace vtlsim::runner::explore {
 
 std::string_view limit_name(Limit limit) {
-    constexpr std::string_view kNames[] = {"depth", "states", "memory", "time"};
+    constexpr std::string_view kNames[] = {"depth", "states", "memory", "time", "scenario"};
     return kNames[static_cast<std::size_t>(limit)];
+}
+
+void keep_smallest(std::vector<Found>& sorted) {
+    if (sorted.empty()) return;
+    const std::vector<ActorId> run = sorted[0].run;
+    std::erase_if(sorted, [&](const Found& f) { return f.run != run; });
 }
 
 SearchResult search(const SubjectFactory& factory, const SearchOptions& options) {

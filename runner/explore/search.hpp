@@ -20,7 +20,7 @@ struct Progress {
 
 struct SearchOptions {
     Mode mode = Mode::exhaustive;
-    bool all = false;       // every distinct violation, not the first alone
+    bool all = false;       // every distinct violation, not those of the smallest run alone
     bool reduction = true;  // of the exhaustive search
     u32 jobs = 1;
 
@@ -44,7 +44,9 @@ struct Found {
     Cost cost;
 };
 
-enum class Limit : u8 { depth, states, memory, time };
+// `scenario`: a limit of the subject itself (Subject::cut). It and the depth cut single schedules,
+// the others end the search.
+enum class Limit : u8 { depth, states, memory, time, scenario };
 std::string_view limit_name(Limit limit);
 
 struct SearchResult {
@@ -64,6 +66,9 @@ struct SearchResult {
     bool preemption_bound_hit = false;  // some schedule would have had more
     std::vector<Limit> limits;          // why it is not complete, if not for the first violation
 };
+
+// Leaves those violations alone that end the run of the first one.
+void keep_smallest(std::vector<Found>& sorted);
 
 // Throws what a subject throws.
 SearchResult search(const SubjectFactory& factory, const SearchOptions& options);

@@ -7,6 +7,9 @@
 namespace vtlsim::runner::explore {
 namespace {
 
+// The first and the last ones are named.
+constexpr std::ptrdiff_t kMaxOvertakers = 4;
+
 bool conflict(const Turn& a, const Turn& b) {
     return std::any_of(a.accesses.begin(), a.accesses.end(), [&](const Access& x) {
         return std::any_of(b.accesses.begin(), b.accesses.end(), [&](const Access& y) {
@@ -21,25 +24,28 @@ class Teller {
         : names_(subject.actor_names()), turns_(turns) {}
 
     // The overtaken step is the one that the actor in the way of the deviation came to do later.
-    // Of the steps that went before it, the first that it conflicts with tells the most.
+    // Of the steps that went before it, those that it conflicts with are what it came too late for.
     std::string overtaking(std::size_t at) const {
         const ActorId late = turns_[at].by_default;
         std::size_t came = at;
         while (came < turns_.size() && turns_[came].actor != late) ++came;
-        std::size_t overtaker = at;
-        if (came < turns_.size()) {
-            for (std::size_t i = at; i < came; ++i) {
-                if (!conflict(turns_[i], turns_[came])) continue;
-                overtaker = i;
-                break;
-            }
+        std::vector<std::size_t> overtakers;
+        for (std::size_t i = at; came < turns_.size() && i < came; ++i) {
+            if (conflict(turns_[i], turns_[came])) overtakers.push_back(i);
         }
-        std::string out = fmt::format(
-            "{}'s {}, due at turn {}, was overtaken by {}'s {} at turn {}", names_[late],
-            in_quotes(turns_[at].waiting), at, names_[turns_[overtaker].actor],
-            in_quotes(turns_[overtaker].step), overtaker);
-        return out + (came < turns_.size() ? fmt::format(" and came at turn {}", came)
-                                           : " and had not come when the run ended");
+        if (overtakers.empty()) overtakers.push_back(at);
+        if (std::ssize(overtakers) > kMaxOvertakers) {
+            overtakers.erase(overtakers.begin() + 1, overtakers.end() - (kMaxOvertakers - 1));
+        }
+        std::string steps;
+        for (std::size_t i : overtakers) {
+            steps += fmt::format("{}{}'s {} at turn {}", steps.empty() ? "" : ", ",
+                                 names_[turns_[i].actor], in_quotes(turns_[i].step), i);
+        }
+        return fmt::format("{}'s {}, due at turn {}, was overtaken by {} and {}", names_[late],
+                           in_quotes(turns_[at].waiting), at, steps,
+                           came < turns_.size() ? fmt::format("came at turn {}", came)
+                                                : "had not come when the run ended");
     }
 
     std::string ending(const Violation& violation) const {

@@ -70,6 +70,8 @@ class Subject {
     virtual const std::vector<Access>& accesses() const = 0;
     // Of the last step, or of the end if nothing is enabled now.
     virtual std::vector<Violation> violations() const = 0;
+    // Whether the run is over because of a limit of its own: what would have followed is not known.
+    virtual bool cut() const { return false; }
     // Whether any step that the actor may still make, now or later and whatever others do, might
     // access the object in a way that conflicts with `access`. May say yes too often, never no.
     virtual bool may_conflict(ActorId actor, Access access) const = 0;

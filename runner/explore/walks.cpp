@@ -69,6 +69,7 @@ struct Walk {
     std::vector<Found> found;
     u32 turns = 0;
     bool over = false;
+    bool cut = false;  // over because of a limit of the subject
     Fingerprint end{};
 };
 
@@ -99,6 +100,7 @@ class Walker {
         }
         out.turns = cost.turns;
         out.over = enabled.empty();
+        out.cut = subject_->cut();
         if (out.over) out.end = subject_->fingerprint();
         return out;
     }
@@ -117,11 +119,16 @@ class Walker {
     std::shared_ptr<const Subject::Saved> start_;
 };
 
+void hit(SearchResult& result, Limit limit) {
+    auto& limits = result.limits;
+    if (std::find(limits.begin(), limits.end(), limit) == limits.end()) limits.push_back(limit);
+}
+
 void merge(SearchResult& result, Walk& walk) {
     ++result.schedules;
     result.transitions += walk.turns;
     result.max_turns = std::max(result.max_turns, walk.turns);
-    if (walk.over) result.ends.push_back(walk.end);
+    if (walk.over && !walk.cut) result.ends.push_back(walk.end);
     for (Found& found : walk.found) {
         const auto known = std::find_if(
             result.violations.begin(), result.violations.end(),
@@ -164,15 +171,15 @@ SearchResult search_walks(const SubjectFactory& factory, const SearchOptions& op
             }
         });
         for (Walk& walk : walks) {
-            if (!walk.over && walk.found.empty() && result.limits.empty()) {
-                result.limits.push_back(Limit::depth);
-            }
+            const bool too_deep = !walk.over && (options.all || walk.found.empty());
+            if (too_deep) hit(result, Limit::depth);
+            if (walk.cut) hit(result, Limit::scenario);
             merge(result, walk);
             done = !options.all && !result.violations.empty();
             if (done) break;
         }
         if (clock.over() && !done && begin + kBatch < options.runs) {
-            result.limits.push_back(Limit::time);
+            hit(result, Limit::time);
             done = true;
         }
         if (options.progress) {
