@@ -41,24 +41,6 @@ void WorldSubject::read_names() {
     for (const model::Actor& actor : world_.actors()) names_.push_back(actor.name);
 }
 
-bool WorldSubject::passive(ActorId actor) const {
-    using model::ActorKind;
-    switch (world_.actors()[actor].kind) {
-        case ActorKind::vp:
-        case ActorKind::isr:
-        case ActorKind::poller:
-        case ActorKind::vmm:
-            return false;
-        case ActorKind::drain:
-        case ActorKind::request_ipi:
-        case ActorKind::attention_ipi:
-        case ActorKind::spawn:
-        case ActorKind::event:
-            return true;
-    }
-    return true;
-}
-
 void WorldSubject::step(ActorId actor) {
     if (!keep_log_) world_.clear_log();
     world_.step(actor);
@@ -108,7 +90,8 @@ std::vector<std::pair<std::string, std::string>> WorldSubject::evidence(unsigned
 // whoever lets a delayed IPI's time pass.
 bool WorldSubject::may_conflict(ActorId actor, Access access) const {
     if (world_.event_pending(actor)) return true;
-    return world_.may_touch(actor, access.object, !access.write);
+    return world_.may_touch(actor, access.object, true) ||
+           (access.write && world_.may_touch(actor, access.object, false));
 }
 
 std::shared_ptr<const Subject::Saved> WorldSubject::save() {

@@ -17,7 +17,7 @@ class WorldSubject : public Subject {
     const std::vector<std::string>& actor_names() const override { return names_; }
     std::vector<ActorId> enabled() const override { return world_.enabled(); }
     bool optional(ActorId actor) const override { return world_.optional(actor); }
-    bool passive(ActorId actor) const override;
+    bool passive(ActorId actor) const override { return world_.passive(actor); }
     std::string step_name(ActorId actor) const override { return world_.step_name(actor); }
     void step(ActorId actor) override;
     const std::vector<Access>& accesses() const override { return accesses_; }
