@@ -45,7 +45,9 @@ std::optional<Result> run_schedule(const Scenario& scenario, const Variant& vari
         diagnostics.add({schedule_file, at.line, at.column, "", misfit->message});
         return std::nullopt;
     }
-    Result result = result_of(world, config, scenario, variant);
+    Scenario without_its_own = scenario;
+    without_its_own.world.schedule.clear();
+    Result result = result_of(world, config, without_its_own, variant);
     if (!broken.empty() && result.status != Status::error) result.status = Status::fail;
     result.failures.insert(result.failures.begin(), broken.begin(), broken.end());
     return result;
