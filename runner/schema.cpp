@@ -273,7 +273,10 @@ Json invariants() {
 
 Json schedule() {
     Json schema = array(object(
-        {{"turn", with(integer_to(~u64{0}), "The turn, from 0; it alone says where.", 41)},
+        {{"turn", with(integer_to(~u64{0}),
+                       "The turn, from 0. It alone says where, as in the schedules that `vtlsim "
+                       "explore` prints, whose \"step\" is what \"run\" does.",
+                       41)},
          {"instead_of", with(text(), "The actor that the default order would let go.", "vmm0")},
          {"step", with(text(), "The step that it would make.", "status RUN")},
          {"nth", with(integer(1, kMaxSteps),
