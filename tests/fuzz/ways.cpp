@@ -23,10 +23,10 @@ class Witness : public Observer {
         again_ = !again_ && pauses_ && random_.one_in(5);
         return again_;
     }
-    void stored(const Cpu& cpu, u64 physical, std::size_t size) override {
-        std::array<u8, kPageSize> bytes{};
-        cpu.machine().read(physical, {bytes.data(), size});
-        note({2, physical, size, XXH3_64bits(bytes.data(), size)});
+    void stored(const Cpu&, u64 physical, std::span<const u8> before,
+                std::span<const u8> after) override {
+        note({2, physical, XXH3_64bits(before.data(), before.size()), after.size(),
+              XXH3_64bits(after.data(), after.size())});
     }
     void delivering(const Cpu&, const Fault& f) override {
         note({3, static_cast<u64>(f.vector), f.error_code, f.cr2});

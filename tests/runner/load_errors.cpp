@@ -58,7 +58,8 @@ TEST_CASE("Keys of a scenario that are missing, unknown or of another type", "[l
          "f:2:1: /swiches: unknown key \"swiches\"; did you mean \"switches\"?"},
         {scenario(R"("frobnicate":{})"),
          "f:2:1: /frobnicate: unknown key \"frobnicate\" ($schema, name, why, source, switches, "
-         "guest, vtl2, devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show)"},
+         "guest, vtl2, devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, "
+         "vps, hotplug, attention_delay, fine_steps, guest_steps, invariants, schedule)"},
         {scenario(R"("$schema":7)"), "f:2:11: /$schema: expected a string, got a number"},
         {R"({"name":"","why":"","source":"","guest":{"code":{"asm":"hlt"}},"expect":{"end":"stuck"}})",
          "f:1:9: /name: \"name\" is empty\n"
@@ -249,9 +250,7 @@ TEST_CASE("Devices and answers", "[load]") {
 
 TEST_CASE("Pinned events", "[load]") {
     check({
-        {scenario(R"("events":[{}])"),
-         "f:2:11: /events/0: missing key \"do\"\n"
-         "f:2:11: /events/0: missing key \"before\""},
+        {scenario(R"("events":[{}])"), "f:2:11: /events/0: missing key \"do\""},
         {scenario(R"("events":[{"do":"interupt","before":"0x1000"}])"),
          "f:2:17: /events/0/do: unknown value \"interupt\" for an event's action; did you mean "
          "\"interrupt\"? (interrupt, stop)"},
@@ -405,6 +404,17 @@ TEST_CASE("Variants", "[load]") {
              R"("regpage_fill":["all16","rsp_only","invalid","unmapped"],"set_rip_path":["ap_command","register_page"],)"
              R"("vmm_fix":["V0","V1","V2","V1V2"]}})"),
          "f:2:12: /variants: 1536 variants are more than 1024"},
+        {scenario(R"("schedule":[{"run":"vp0"},{"turn":1,"nth":2,"run":"vp0"}])"),
+         "f:2:13: /schedule/0: where? \"instead_of\" and \"step\" are needed, or \"turn\"\n"
+         "f:2:37: /schedule/1/nth: \"nth\" counts steps; \"turn\" says it all"},
+        {scenario(R"("invariants":["no-vmm-panik","no-vmm-panic","no-vmm-panic"])"),
+         "f:2:15: /invariants/0: unknown value \"no-vmm-panik\" for invariant; did you mean "
+         "\"no-vmm-panic\"? (no-vmm-panic, no-lost-wakeup, exits-are-messages, "
+         "no-handler-while-ap-runs, message-once, context-is-guest, device-once, "
+         "command-page-owner, no-endless-bounce)\n"
+         "f:2:45: /invariants/2: this invariant is listed twice"},
+        {scenario(R"("events":[{"do":"stop","nth":2}])"),
+         "f:2:24: /events/0/nth: \"nth\" counts starts of the instruction \"before\""},
         {scenario(R"("show":["vtl0.rax","vtl0.rxa",7])"),
          "f:2:20: /show/1: unknown register \"rxa\"; did you mean \"rax\"?\n"
          "f:2:31: /show/2: expected a string, got a number"},
@@ -416,8 +426,8 @@ TEST_CASE("Of too many errors a hundred are told, and the file takes no more wor
     for (int i = 0; i < 200; ++i) text += "{},";
     text.back() = ']';
     const std::string errors = errors_of(scenario(text));
-    CHECK(errors.find(": /events/49: missing key \"before\"\n") != std::string::npos);
-    CHECK(errors.find("/events/50") == std::string::npos);
+    CHECK(errors.find(": /events/99: missing key \"do\"\n") != std::string::npos);
+    CHECK(errors.find("/events/100") == std::string::npos);
     CHECK(errors.find("\nand ") != std::string::npos);
 }
 
@@ -508,7 +518,8 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "device-write, end, not-modelled, driver-state, driver-busy, driver-write, "
          "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed)\n"
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
-         "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show)"},
+         "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, vps, hotplug, "
+         "attention_delay, fine_steps, guest_steps, invariants, schedule)"},
     });
 }
 

@@ -84,9 +84,15 @@ std::string full() {
   "cpuid": [ { "leaf": 1, "eax": 1, "ebx": 1, "ecx": 1, "edx": 1 } ],
   "msrs": [ { "msr": 1, "value": 1 } ],
   "hypercalls": [ { "code": 1, "status": 1 } ],
-  "events": [ { "do": "interrupt", "vtl": 2, "vector": 32, "transient": true, "before": "a",
+  "events": [ { "do": "interrupt", "vp": 0, "vtl": 2, "vector": 32, "transient": true, "before": "a",
                 "nth": 1, "may_not_happen": true },
-              { "do": "stop", "before": "a", "nth": 9, "may_not_happen": true } ],
+              { "do": "stop", "vp": 1, "before": "a", "nth": 9, "may_not_happen": true } ],
+  "vps": [ { "entry": "a", "registers": { "rax": 1 } } ],
+  "hotplug": true, "attention_delay": 1, "fine_steps": true, "guest_steps": true,
+  "invariants": [ "no-vmm-panic" ],
+  "schedule": [ { "instead_of": "vmm0", "step": "handle", "nth": 2, "run": "vp0",
+                  "may_not_happen": true },
+                { "turn": 1, "run": "vp0" } ],
   "limits": { "steps": 1000, "memory": 1048576 },
   "expect": { "end": "guest-halted", "state": { "vtl0.rax": 1 },
               "memory": [ { "at": 0, "bytes": "00" } ],
@@ -116,7 +122,7 @@ TEST_CASE("An invented key is refused in every object, by the schema as by the l
     CHECK(complaints(document).empty());
     std::vector<Json::json_pointer> objects;
     find_objects(document, Json::json_pointer(), objects);
-    CHECK(objects.size() == 29);
+    CHECK(objects.size() == 33);
     for (const auto& path : objects) {
         INFO(path.to_string());
         Json spoilt = document;
@@ -152,6 +158,10 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
     }
     CHECK(keys(all["events"]["items"]["oneOf"][0]) == keys_of(document["events"][0]));
     CHECK(keys(all["events"]["items"]["oneOf"][1]) == keys_of(document["events"][1]));
+    CHECK(keys(all["vps"]["items"]) == keys_of(document["vps"][0]));
+    std::set<std::string> entry = keys_of(document["schedule"][0]);
+    entry.merge(keys_of(document["schedule"][1]));
+    CHECK(keys(all["schedule"]["items"]) == entry);
     CHECK(keys(all["variants"]) == keys_of(document["variants"]));
     CHECK(keys(all["variants"]["properties"]["expect"]["items"]) ==
           keys_of(document["variants"]["expect"][0]));
@@ -175,6 +185,10 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
             Json one = document;
             one.erase("variants");
             one["switches"] = {{name, value}};
+            if (value == "kernel_driver") {  // these are about the sidecar
+                for (const char* key : {"vps", "hotplug", "invariants"}) one.erase(key);
+                one["events"][1]["vp"] = 0;
+            }
             INFO(one["switches"].dump());
             CHECK(errors_of(one.dump()).empty());
             CHECK(complaints(one).empty());
@@ -236,7 +250,10 @@ TEST_CASE("What the loader refuses for its structure, the schema refuses", "[sch
         scenario(R"("msrs":[{"msr":1}])"),
         scenario(R"("hypercalls":[{"code":1}])"),
         scenario(R"("events":[{"do":"halt","before":1}])"),
-        scenario(R"("events":[{"do":"interrupt"}])"),
+        scenario(R"("events":[{"before":4096}])"),
+        scenario(R"("schedule":[{"turn":1}])"),
+        scenario(R"("vps":[{}])"),
+        scenario(R"("invariants":["no-such"])"),
         scenario(R"("events":[{"do":"interrupt","before":1,"vtl":1}])"),
         scenario(R"("events":[{"do":"interrupt","before":1,"vector":15}])"),
         scenario(R"("events":[{"do":"interrupt","before":1,"nth":0}])"),
