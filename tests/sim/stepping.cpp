@@ -19,8 +19,7 @@ class Watcher : public Observer {
         CHECK(cpu.get(Reg::rip) == rip);
         return rip == pause_at;
     }
-    void stored(const Cpu&, u64 physical, std::span<const u8>,
-                std::span<const u8> after) override {
+    void stored(const Cpu&, u64 physical, std::span<const u8>, std::span<const u8> after) override {
         stores.emplace_back(physical, after.size());
     }
 };

@@ -201,8 +201,7 @@ class Recorder : public Observer {
         ++asked;
         return false;
     }
-    void stored(const Cpu&, u64 physical, std::span<const u8>,
-                std::span<const u8> after) override {
+    void stored(const Cpu&, u64 physical, std::span<const u8>, std::span<const u8> after) override {
         for (u64 i = 0; i < after.size(); ++i) stored_bytes[physical + i] = after[i];
     }
 };
