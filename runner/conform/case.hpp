@@ -69,6 +69,7 @@ struct Case {
     bool transfer = false;
     bool ports = false;  // the instruction asks the TSS for its I/O permissions
     u16 kinds = 0;       // of its encoding: bits of EncodingKind
+    bool hangs = false;  // is not to be run: hosts have hung on it (docs/conform.md)
     // Lies on the pattern that fills the scratch page, or on zeros.
     bool blank = false;
     std::array<u8, 64> data{};

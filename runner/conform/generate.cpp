@@ -155,7 +155,11 @@ bool generate(const Form& form, u64 seed, u64 number, Case& out) {
     if ((out.kinds & kind_bit(EncodingKind::illegal_lock)) != 0) return true;
     if (!place_operands(r, out, d)) return false;
     shape_operands(r, out, d);
-    if (form.mode == Mode::compat32) cut_to_32_bits(out.in);
+    if (form.mode == Mode::compat32) {
+        cut_to_32_bits(out.in);
+        out.hangs = d.insn.mnemonic == ZYDIS_MNEMONIC_CALL &&
+                    d.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR && out.in.gpr[4] < 8;  // RSP
+    }
     return true;
 }
 

@@ -14,12 +14,17 @@ constexpr u64 kSt80Mask = 0xFFFF;
 // XMM8-15 exist in 64-bit mode only; elsewhere their bytes are left alone.
 unsigned xmm_count(const Exec& x) { return x.long_code ? 16 : 8; }
 
+// An address that is not canonical comes first: the access itself will say so.
+bool misaligned(const Exec& x, u64 address) {
+    return address % 16 != 0 && (!x.long_code || Exec::canonical(address));
+}
+
 template <bool Wide>
 Flow fxsave(Exec& x, const Op& op) {
     if (!x87::usable(x)) return Flow::stop;
     if ((x.s[Reg::cr4] & cr4::osfxsr) == 0) return x.not_modelled("fxsave with CR4.OSFXSR = 0");
     const u64 address = x.linear(op);
-    if (address % 16 != 0) return x.fault(Vector::gp, 0);
+    if (misaligned(x, address)) return x.fault(Vector::gp, 0);
     FxsaveArea area{};
     // The unused bytes of the area stay what they were.
     if (!x.load_for_store(address, area, op.stack_segment)) return Flow::stop;
@@ -34,7 +39,7 @@ Flow fxrstor(Exec& x, const Op& op) {
     if (!x87::usable(x)) return Flow::stop;
     if ((x.s[Reg::cr4] & cr4::osfxsr) == 0) return x.not_modelled("fxrstor with CR4.OSFXSR = 0");
     const u64 address = x.linear(op);
-    if (address % 16 != 0) return x.fault(Vector::gp, 0);
+    if (misaligned(x, address)) return x.fault(Vector::gp, 0);
     FxsaveArea area{};
     if (!x.load(address, area, op.stack_segment)) return Flow::stop;
     if ((area.mxcsr & ~kMxcsrMask) != 0) return x.fault(Vector::gp, 0);
