@@ -1,30 +1,12 @@
 #include "cli/choose.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
+#include "runner/select.hpp"
 
 namespace vtlsim::cli {
-
-namespace {
-
-// "b=2,a=1" and "a=1,b=2" are the same choice.
-std::vector<std::string> parts(const std::string& choice) {
-    std::vector<std::string> out;
-    std::size_t start = 0;
-    while (start < choice.size()) {
-        const std::size_t end = std::min(choice.find(',', start), choice.size());
-        out.push_back(choice.substr(start, end - start));
-        start = end + 1;
-    }
-    std::sort(out.begin(), out.end());
-    return out;
-}
-
-}  // namespace
 
 void print_errors(const runner::Diagnostics& diagnostics) {
     if (!diagnostics.empty()) write_error(diagnostics.to_string());
@@ -32,7 +14,7 @@ void print_errors(const runner::Diagnostics& diagnostics) {
 
 const runner::Variant* choose_variant(const runner::Scenario& scenario, const std::string& choice) {
     for (const runner::Variant& v : scenario.variants) {
-        if (parts(v.label()) == parts(choice)) return &v;
+        if (runner::same_choice(v.label(), choice)) return &v;
     }
     if (scenario.axes.empty()) {
         usage_error(fmt::format("--variant: {} has no variants", scenario.file));

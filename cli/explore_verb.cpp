@@ -86,21 +86,25 @@ int explore_verb(ExploreOptions options) {
 
 int run_scheduled_verb(const RunOptions& options) {
     if (options.paths.size() != 1) return usage_error("--schedule goes with one scenario file");
+    if (options.format != "text" && options.format != "json") {
+        return usage_error("--schedule: the formats are text and json");
+    }
     runner::Diagnostics diagnostics;
     const auto scenario = runner::load_scenario(options.paths[0], diagnostics);
     const auto schedule = runner::explore::load_schedule(options.schedule, diagnostics);
     print_errors(diagnostics);
     if (!scenario || !diagnostics.empty()) return 2;
-    const runner::Variant* variant = choose_variant(*scenario, options.variant);
+    const runner::Variant* variant = choose_variant(*scenario, options.selection.variant);
     if (variant == nullptr) return 2;
     auto result =
         runner::explore::run_schedule(*scenario, *variant, schedule, options.schedule, diagnostics);
     print_errors(diagnostics);
     if (!result) return 2;
     const std::vector<runner::FileResults> results = {{*scenario, {std::move(*result)}}};
-    const std::string report =
-        options.format == "json" ? runner::json_report(results) : runner::text_report(results);
-    return write_output("", report) ? runner::exit_status(results) : 2;
+    const std::string report = options.format == "json"
+                                   ? runner::json_report(results)
+                                   : runner::text_report(results, {.verbose = true});
+    return write_output(options.output, report) ? runner::exit_status(results) : 2;
 }
 
 }  // namespace vtlsim::cli

@@ -53,6 +53,38 @@ void add_explore_options(CLI::App& verb, vtlsim::cli::ExploreOptions& options) {
     verb.add_flag("--progress", options.progress, "Report progress even if not to a terminal");
 }
 
+void add_run_options(CLI::App& verb, vtlsim::cli::RunOptions& run) {
+    verb.add_option("paths", run.paths, "Scenario files, or folders of them");
+    verb.add_option("--format", run.format, "text, json, junit or tap")
+        ->check(CLI::IsMember({"text", "json", "junit", "tap"}));
+    verb.add_option("-o,--output", run.output, "Write to this file instead of standard output");
+    verb.add_flag("-v,--verbose", run.verbose, "In text: passes too, and the tables of variants");
+    verb.add_option("--filter", run.selection.filters,
+                    "Only those whose name, name[variant] or file has this text; with * and ?: is "
+                    "like this. Several: one has to match");
+    verb.add_option("--tag", run.selection.tags, "Only scenarios with this tag, or one of several");
+    verb.add_option("--variant", run.selection.variant, "Only this variant: switch=value,...");
+    verb.add_option("--shard", run.shard, "i/n: only the i-th of n parts, from 1");
+    verb.add_flag("--list", run.list, "Print which would run, and run nothing");
+    verb.add_option("--jobs", run.suite.jobs,
+                    "Threads (default: as many as CPUs); the results do not depend on it")
+        ->check(CLI::Range(1, 256));
+    verb.add_option("--repeat", run.suite.repeat, "Run each so often; all have to be alike")
+        ->check(CLI::Range(1, 1'000'000));
+    verb.add_flag("--fail-fast", run.suite.fail_fast, "Stop at the first failure");
+    verb.add_flag("--failed-first", run.failed_first,
+                  "Those first that failed when this was last given");
+    verb.add_option("--state-file", run.state_file, "Where --failed-first keeps them");
+    verb.add_option("--max-steps", run.max_steps, "Steps of a run, at most, whatever it asks for");
+    verb.add_option("--max-memory", run.max_memory,
+                    "Bytes that a run touches, at most, whatever it asks for");
+    verb.add_flag("--verify-determinism", run.suite.verify_determinism,
+                  "Run each twice more, in other orders and on other numbers of threads");
+    verb.add_flag("--bless", run.bless, "Write the golden traces, and delete those of nobody");
+    verb.add_option("--schedule", run.schedule,
+                    "Run one scenario in the order of this file, as explore prints it");
+}
+
 int run(int argc, char** argv) {
     using namespace vtlsim::cli;
     CLI::App app{"vtlsim: a deterministic x86 and hypervisor simulator for intercept semantics"};
@@ -62,12 +94,7 @@ int run(int argc, char** argv) {
 
     RunOptions run;
     CLI::App* verb = app.add_subcommand("run", "Run scenarios and check what they expect");
-    verb->add_option("paths", run.paths, "Scenario files, or folders of them");
-    verb->add_option("--format", run.format, "text or json")
-        ->check(CLI::IsMember({"text", "json"}));
-    verb->add_option("--schedule", run.schedule,
-                     "Run one scenario in the order of this file, as explore prints it");
-    verb->add_option("--variant", run.variant, "With --schedule: which variant: switch=value,...");
+    add_run_options(*verb, run);
     verb->callback([&] { status = run_verb(run); });
 
     ExploreOptions explore;

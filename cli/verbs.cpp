@@ -9,7 +9,6 @@
 #include "model/world.hpp"
 #include "runner/json/reader.hpp"
 #include "runner/load.hpp"
-#include "runner/report.hpp"
 #include "runner/schema.hpp"
 #include "runner/trace.hpp"
 
@@ -24,27 +23,6 @@ constexpr int kLimit = 3;
 int usage_error(std::string_view message) {
     write_error(fmt::format("vtlsim: {} (see vtlsim --help)\n", message));
     return kBadInput;
-}
-
-int run_verb(const RunOptions& options) {
-    if (options.paths.empty()) return usage_error("run needs a scenario file or a folder");
-    if (!options.schedule.empty()) return run_scheduled_verb(options);
-    if (!options.variant.empty()) return usage_error("--variant goes with --schedule");
-    std::vector<runner::FileResults> results;
-    for (const std::string& path : options.paths) {
-        runner::Diagnostics bad_folder;
-        const auto files = runner::find_scenarios(path, bad_folder);
-        print_errors(bad_folder);
-        if (!bad_folder.empty()) results.push_back(runner::bad_file(path, bad_folder));
-        for (const std::string& file : files) {
-            runner::Diagnostics diagnostics;
-            results.push_back(runner::run_file(file, diagnostics));
-            print_errors(diagnostics);
-        }
-    }
-    const std::string report =
-        options.format == "json" ? runner::json_report(results) : runner::text_report(results);
-    return write_output("", report) ? runner::exit_status(results) : kBadInput;
 }
 
 int check_verb(const CheckOptions& options) {

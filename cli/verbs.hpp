@@ -1,11 +1,13 @@
 // One function per verb; each returns the exit status.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runner/conform/conform.hpp"
 #include "runner/explore/search.hpp"
+#include "runner/suite.hpp"
 
 namespace vtlsim::cli {
 
@@ -13,9 +15,20 @@ struct RunOptions {
     std::vector<std::string> paths;
     std::string format = "text";
     std::string schedule;  // a file; empty: the default order
-    std::string variant;   // with a schedule
+    std::string shard;     // "2/5"
+    std::string output;    // empty: standard output
+    std::string state_file = ".vtlsim-failed";
+    runner::Selection selection;
+    runner::SuiteOptions suite;
+    unsigned jobs = 0;  // 0: as many as CPUs
+    std::optional<u64> max_steps;
+    std::optional<u64> max_memory;  // bytes
+    bool list = false;
+    bool verbose = false;
+    bool failed_first = false;
+    bool bless = false;
 };
-int run_verb(const RunOptions& options);
+int run_verb(RunOptions options);
 // With a schedule: one variant of one scenario.
 int run_scheduled_verb(const RunOptions& options);
 

@@ -162,14 +162,15 @@ std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
             const auto got = world.value(claim.path);
             if (got && *got == claim.value) continue;
             failures.push_back({claim.path, hex_text(claim.value),
-                                got ? hex_text(*got) : "no such field in this message", last});
+                                got ? hex_text(*got) : "no such field in this message", last,
+                                true});
         }
         for (const MemoryClaim& claim : expect.memory) {
             std::vector<u8> got(claim.bytes.size());
             world.read_memory(claim.address, got);
             if (got == claim.bytes) continue;
             failures.push_back({fmt::format("memory at {:#x}", claim.address),
-                                bytes_text(claim.bytes), bytes_text(got), last});
+                                bytes_text(claim.bytes), bytes_text(got), last, true});
         }
         LogJudge(world, failures).judge(expect.log);
     }

@@ -9,55 +9,24 @@
 #include "model/world.hpp"
 #include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
+#include "runner/load_variants.hpp"
 #include "runner/load_world.hpp"
 
 namespace vtlsim::runner {
 namespace {
 
 constexpr std::string_view kKeys[] = {
-    "$schema",    "name",    "why",  "source",     "switches",        "guest",      "vtl2",
-    "devices",    "cpuid",   "msrs", "hypercalls", "events",          "limits",     "expect",
-    "variants",   "show",    "vps",  "hotplug",    "attention_delay", "fine_steps", "guest_steps",
-    "invariants", "schedule"};
+    "$schema",    "name",     "why",  "source",     "switches",        "guest",      "vtl2",
+    "devices",    "cpuid",    "msrs", "hypercalls", "events",          "limits",     "expect",
+    "variants",   "show",     "vps",  "hotplug",    "attention_delay", "fine_steps", "guest_steps",
+    "invariants", "schedule", "tags", "xfail",      "golden"};
 
-struct Axis {
-    const model::SwitchRow* row = nullptr;
-    std::vector<u8> values;
-};
-
-// For which variants an expectation is: their switches have one of the listed values.
+// An expectation of some variants.
 struct Conditional {
     std::vector<Axis> when;
     Node node;
     bool used = false;
 };
-
-std::vector<Axis> read_axes(const Node& node) {
-    std::vector<Axis> axes;
-    const std::vector<Node> members = node.members();
-    if (node.is_object() && members.empty()) node.error("no switch is listed");
-    for (const Node& member : members) {
-        Axis axis;
-        axis.row = read_switch_name(member);
-        if (axis.row == nullptr) continue;
-        if (member.is_string()) {
-            axis.values.push_back(read_switch_value(member, *axis.row));
-        } else {
-            for (const Node& value : member.array()) {
-                const std::size_t errors = value.diagnostics().count();
-                const u8 v = read_switch_value(value, *axis.row);
-                if (value.diagnostics().count() != errors) continue;
-                if (std::find(axis.values.begin(), axis.values.end(), v) != axis.values.end()) {
-                    value.error("this value is listed twice");
-                }
-                axis.values.push_back(v);
-            }
-        }
-        if (member.is_array() && member.array().empty()) member.error("no value is listed");
-        axes.push_back(std::move(axis));
-    }
-    return axes;
-}
 
 std::string read_text(const Node& node) {
     if (node.is_string() && node.string().empty()) {
@@ -80,41 +49,6 @@ std::string read_name(const Node& node) {
     return name;
 }
 
-// The switches that tell variants apart; what `fixed` sets cannot vary.
-std::vector<Axis> read_varying(const Node& node, const std::optional<Node>& fixed) {
-    std::vector<Axis> axes = read_axes(node);
-    for (const Node& member : fixed ? node.members() : std::vector<Node>()) {
-        for (const Node& other : fixed->members()) {
-            if (other.key() != member.key()) continue;
-            member.error_at_key("this switch has a fixed value in \"switches\"");
-        }
-    }
-    return axes;
-}
-
-bool applies(const std::vector<Axis>& when, const model::Switches& switches) {
-    return std::all_of(when.begin(), when.end(), [&](const Axis& axis) {
-        return std::find(axis.values.begin(), axis.values.end(), axis.row->get(switches)) !=
-               axis.values.end();
-    });
-}
-
-// The cross product, the last axis varying fastest.
-std::vector<model::Switches> combine(const model::Switches& base, const std::vector<Axis>& axes) {
-    std::vector<model::Switches> all{base};
-    for (const Axis& axis : axes) {
-        std::vector<model::Switches> longer;
-        for (const model::Switches& s : all) {
-            for (u8 v : axis.values) {
-                longer.push_back(s);
-                axis.row->set(longer.back(), v);
-            }
-        }
-        all = std::move(longer);
-    }
-    return all;
-}
-
 std::optional<Scenario> read_scenario(const JsonDocument& document, const std::string& file,
                                       Diagnostics& diagnostics) {
     const Fields f = Node(document, diagnostics).object(kKeys);
@@ -132,9 +66,11 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
     expectations.push_back(expect ? read_expectations(*expect, world.labels()) : Expectations{});
     std::vector<Axis> axes;
     std::vector<Conditional> conditionals;  // those of expectations[1] and on
+    std::vector<Condition> excluded;
     if (variants) {
-        const Fields v = variants->object({"switches", "expect"});
+        const Fields v = variants->object({"switches", "exclude", "expect"});
         axes = read_varying(v.required("switches"), f.optional("switches"));
+        if (const auto list = v.optional("exclude")) excluded = read_excluded(*list);
         if (const auto list = v.optional("expect")) {
             for (const Node& entry : list->array()) {
                 const Fields e = entry.object({"when", "expect"});
@@ -158,6 +94,9 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
             if (path.is_string() && check_path(path, name)) scenario.show.push_back(name);
         }
     }
+    RunnerKeys keys = read_runner_keys(f);
+    scenario.tags = std::move(keys.tags);
+    scenario.golden = std::move(keys.golden);
     if (!diagnostics.empty()) return std::nullopt;
 
     scenario.world = world.config();
@@ -165,8 +104,10 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
     scenario.labels = world.labels().by_address();
     for (const Axis& axis : axes) scenario.axes.emplace_back(axis.row->name);
     for (const model::Switches& switches : combine(scenario.world.switches, axes)) {
+        if (any_applies(excluded, switches)) continue;
         Variant variant;
         variant.switches = switches;
+        variant.xfail = keys.xfail_of(switches);
         for (const Axis& axis : axes) {
             variant.choice.emplace_back(axis.row->name,
                                         axis.row->values[axis.row->get(switches)].name);
@@ -193,6 +134,9 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
     for (const Conditional& conditional : conditionals) {
         if (!conditional.used) conditional.node.error("no variant has these switches");
     }
+    report_unused(excluded);
+    report_unused(keys.xfails);
+    if (scenario.variants.empty()) variants->error("every variant is excluded");
     if (!diagnostics.empty()) return std::nullopt;
     return scenario;
 }

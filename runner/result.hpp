@@ -17,6 +17,8 @@ enum class Status : u8 {
     fail,
     limit,  // steps or memory ran out before a verdict
     error,  // the file is wrong, or the simulator lacks something
+    xfail,  // it fails, and the scenario says why
+    xpass,  // it passes, though the scenario says why it fails
 };
 std::string_view status_name(Status status);
 
@@ -25,6 +27,7 @@ struct Failure {
     std::string expected;
     std::string got;
     u64 step = 0;
+    bool is_state = false;  // `expectation` is the name of a value after the run
 };
 
 struct Result {
@@ -37,7 +40,19 @@ struct Result {
     std::string hash;                // empty if nothing ran
     std::string end;                 // how the run ended; empty if nothing ran
     std::vector<std::string> shown;  // final values of Scenario::show
+    std::string xfail;               // of an xfail or xpass: the reason
+    // Of a run that failed: the events around the first failure, one line each.
+    std::vector<std::string> around;
+    std::string trace;   // as the golden one should be; only where it was asked for
+    double seconds = 0;  // on this host's clock; in no report but JUnit's
+
+    // "name", or "name[gpr_model=shadow,vmm_fix=V1]".
+    std::string id() const;
+    bool good() const { return status == Status::pass || status == Status::xfail; }
 };
+
+// "gpr_model=shadow,vmm_fix=V1", as --variant takes it.
+std::string choice_label(const std::vector<std::pair<std::string, std::string>>& choice);
 
 // Everything that a finished world does not fulfil, in the order of the expectations.
 std::vector<Failure> judge(const model::World& world, const Scenario& scenario,

@@ -5,21 +5,45 @@
 #include <fmt/format.h>
 
 #include "model/world.hpp"
+#include "runner/around.hpp"
 #include "runner/format.hpp"
 #include "runner/load.hpp"
 
 namespace vtlsim::runner {
 
 std::string_view status_name(Status status) {
-    constexpr std::string_view kNames[] = {"pass", "fail", "limit", "error"};
+    constexpr std::string_view kNames[] = {"pass", "fail", "limit", "error", "xfail", "xpass"};
     return kNames[static_cast<std::size_t>(status)];
 }
 
-Result run_variant(const Scenario& scenario, const Variant& variant) {
+std::string choice_label(const std::vector<std::pair<std::string, std::string>>& choice) {
+    std::string out;
+    for (const auto& [name, value] : choice) {
+        out += fmt::format("{}{}={}", out.empty() ? "" : ",", name, value);
+    }
+    return out;
+}
+
+std::string Result::id() const {
+    return variant.empty() ? scenario : fmt::format("{}[{}]", scenario, choice_label(variant));
+}
+
+Result run_variant(const Scenario& scenario, const Variant& variant, const Look& look) {
     const model::WorldConfig config = scenario.config(variant);
     model::World world(config);
     world.run();
-    return result_of(world, config, scenario, variant);
+    Result result = result_of(world, config, scenario, variant);
+    if (!variant.xfail.empty() && result.status == Status::fail) {
+        result.status = Status::xfail;
+        result.xfail = variant.xfail;
+    } else if (!variant.xfail.empty() && result.status == Status::pass) {
+        result.status = Status::xpass;
+        result.xfail = variant.xfail;
+        result.failures.push_back(
+            {"xfail: " + variant.xfail, "a failure", "everything is as expected", result.steps});
+    }
+    if (look) look(world);
+    return result;
 }
 
 Result result_of(const model::World& world, const model::WorldConfig& config,
@@ -60,6 +84,9 @@ Result result_of(const model::World& world, const model::WorldConfig& config,
     } else {
         result.failures = judge(world, scenario, variant);
         if (!result.failures.empty()) result.status = Status::fail;
+    }
+    if (!result.failures.empty()) {
+        result.around = events_around(world, result.failures.front().step);
     }
     return result;
 }

@@ -1,6 +1,7 @@
 // Runs scenarios.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,8 +11,9 @@
 
 namespace vtlsim::runner {
 
-// Runs one variant to its end and judges it.
-Result run_variant(const Scenario& scenario, const Variant& variant);
+// Runs one variant to its end and judges it; `look` is shown the world at its end.
+using Look = std::function<void(const model::World&)>;
+Result run_variant(const Scenario& scenario, const Variant& variant, const Look& look = {});
 // Judges a world of the variant's config that has been run to its end.
 Result result_of(const model::World& world, const model::WorldConfig& config,
                  const Scenario& scenario, const Variant& variant);

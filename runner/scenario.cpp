@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "model/vtl2/layout.hpp"
 #include "model/vtl2/vtl2_kernel.hpp"
+#include "runner/result.hpp"
 
 namespace vtlsim::runner {
 namespace {
@@ -16,13 +15,7 @@ constexpr u64 kNoAddress = ~u64{0};
 
 }  // namespace
 
-std::string Variant::label() const {
-    std::string out;
-    for (const auto& [name, value] : choice) {
-        out += fmt::format("{}{}={}", out.empty() ? "" : ",", name, value);
-    }
-    return out;
-}
+std::string Variant::label() const { return choice_label(choice); }
 
 model::WorldConfig Scenario::config(const Variant& variant) const {
     model::WorldConfig config = world;

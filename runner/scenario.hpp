@@ -66,6 +66,8 @@ struct Variant {
     std::vector<std::pair<std::string, std::string>> choice;
     model::Switches switches;
     std::vector<std::size_t> expect;  // indices into Scenario::expectations
+    // Why it is known to fail; empty if it has to pass.
+    std::string xfail;
 
     // "gpr_model=shadow,vmm_fix=V1", as --variant takes it.
     std::string label() const;
@@ -79,6 +81,12 @@ struct ScenarioHead {
     std::string source;
     std::vector<std::string> show;  // paths whose final values a table of variants prints
     std::vector<std::string> axes;  // the switches that vary, in the order of the file
+    std::vector<std::string> tags;
+};
+
+// A golden trace: the file that lies beside the scenario's, and must be what the run prints.
+struct GoldenTrace {
+    std::vector<model::EventKind> hidden;
 };
 
 struct Scenario : ScenarioHead {
@@ -89,6 +97,7 @@ struct Scenario : ScenarioHead {
     std::vector<std::pair<u64, std::string>> labels;  // of the guest, by address
     std::vector<Expectations> expectations;
     std::vector<Variant> variants;  // at least one
+    std::optional<GoldenTrace> golden;
 
     model::WorldConfig config(const Variant& variant) const;
     // Where the run has to end; the last of the variant's expectations that says so counts.

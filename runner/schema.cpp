@@ -421,6 +421,11 @@ Json variants() {
                                        "at most {}; the last switch varies fastest.",
                                        kMaxVariants),
                            {{"vmm_fix", {"V0", "V1"}}})},
+         {"exclude",
+          with(array(ref("when")),
+               "Combinations that are left out: those whose switches have one of the listed values "
+               "each.",
+               Json::array({{{"vmm_fix", "V1"}}}))},
          {"expect",
           with(
               array(object({{"when", with(ref("when"),
@@ -434,6 +439,27 @@ Json variants() {
               "last one counts.",
               Json::array({{{"when", {{"vmm_fix", "V0"}}}, {"expect", {{"end", "vmm-panic"}}}}}))}},
         {"switches"});
+}
+
+// --- what the runner reads ----------------------------------------------------------------------
+
+Json xfail() {
+    const auto reason = [] {
+        return with(text(), "Why it fails. An unexpected pass is a failure.",
+                    "openvmm #3360 is not fixed here");
+    };
+    Json list =
+        array(object({{"reason", reason()},
+                      {"when", with(ref("when"), "For which variants.", {{"vmm_fix", "V0"}})}},
+                     {"reason", "when"}));
+    return {{"anyOf", Json::array({reason(), list})}};
+}
+
+Json golden() {
+    const Json kinds = {
+        {"enum", names(model::event_rows(), [](const model::EventRow& row) { return row.name; })}};
+    return object({{"hide", with(array(kinds), "Kinds of events that the trace leaves out.",
+                                 Json::array({"insn", "store"}))}});
 }
 
 Json definitions() {
@@ -512,6 +538,16 @@ std::string scenario_schema() {
                                         {"step", "status RUN"},
                                         {"nth", 2},
                                         {"run", "ipi-base"}}}))},
+        {"tags", with(array(text("^[^ \\t\\n,]+$")), "Words by which `vtlsim run --tag` chooses.",
+                      Json::array({"slow"}))},
+        {"xfail", with(xfail(),
+                       "Known to fail: the reason, or a list of reasons for some variants. An "
+                       "unexpected pass is a failure.",
+                       "openvmm #3360 is not fixed here")},
+        {"golden", with(golden(),
+                        "The trace of each variant has to be the file beside this one, with "
+                        "\".trace\" for \".json\"; `vtlsim run --bless` writes it.",
+                        {{"hide", {"insn"}}})},
         {"limits", with(limits(), "Where a run that does not end is cut off: exit status 3.",
                         {{"steps", 1000}})},
         {"expect", with(ref("expect"), "What must hold after the run, of every variant.",

@@ -9,9 +9,6 @@ namespace vtlsim::tests {
 // The whole file, as in the source tree: "docs/trace.md". Throws if it cannot be read.
 std::string source_file(const std::string& path);
 
-// What changed, as in a unified diff; empty if nothing did.
-std::string text_diff(std::string_view expected, std::string_view actual);
-
 // Compares the file with `actual` and gives the difference. With VTLSIM_BLESS=1 in the environment,
 // and never where CI is set, it writes `actual` to the file instead.
 std::string golden_diff(const std::string& path, const std::string& actual);

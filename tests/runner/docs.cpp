@@ -58,7 +58,7 @@ TEST_CASE("The table of docs/scenarios.md is the program's", "[docs][golden]") {
         if (file.scenario->axes.empty()) continue;
         const std::string diff =
             tests::golden_part_diff(kPage, fmt::format("table of {}", file.scenario->name),
-                                    "```\n" + text_report({file}) + "```\n");
+                                    "```\n" + text_report({file}, {.verbose = true}) + "```\n");
         INFO(diff);
         CHECK(diff.empty());
     }

@@ -18,9 +18,13 @@ FileResults run(const std::string& text) {
         out.results.push_back(run_variant(scenario, variant));
         out.results.back().steps = 42;  // the reports do not look at the run itself
         out.results.back().hash = "0123456789abcdef";
+        auto& around = out.results.back().around;
+        if (!around.empty()) around = {"       9  vtl0  0x1000              guest       insn hlt"};
     }
     return out;
 }
+
+constexpr TextOptions kVerbose{.verbose = true};
 
 FileResults passes() { return run(scenario("\"show\":[]")); }
 FileResults fails() { return run(with_expect(R"({"end":"stuck"})")); }
@@ -35,23 +39,34 @@ FileResults broken() {
 }
 
 TEST_CASE("A text report has a line for each scenario and what it fails", "[report]") {
-    CHECK(text_report({passes()}) ==
+    CHECK(text_report({passes()}) == "1 passed, 0 failed\n");
+    CHECK(text_report({passes()}, kVerbose) ==
           "PASS   n  guest-halted after 42 steps\n"
           "1 passed, 0 failed\n");
-    CHECK(text_report({fails(), passes(), cut_off(), broken()}) ==
+    CHECK(text_report({passes()}, {.verbose = true, .color = true, .not_run = 3}) ==
+          "\x1b[32mPASS \x1b[0m  n  guest-halted after 42 steps\n"
+          "3 not run\n"
+          "1 passed, 0 failed\n");
+    CHECK(text_report({fails(), passes(), cut_off(), broken()}, kVerbose) ==
           fmt::format("FAIL   n  guest-halted after 42 steps\n"
                       "       end\n"
                       "         expected  stuck\n"
-                      "         got       guest-halted  (step {})\n"
+                      "         got       guest-halted  (step {0})\n"
+                      "       events around step {0}\n"
+                      "              9  vtl0  0x1000              guest       insn hlt\n"
                       "       why   w\n"
                       "       look  vtlsim trace f.json\n"
+                      "       run   vtlsim run f.json\n"
                       "PASS   n  guest-halted after 42 steps\n"
                       "LIMIT  n  step-limit after 42 steps\n"
                       "       the run ends\n"
                       "         expected  within 300 steps\n"
                       "         got       step-limit  (step 300)\n"
+                      "       events around step 300\n"
+                      "              9  vtl0  0x1000              guest       insn hlt\n"
                       "       why   w\n"
                       "       look  vtlsim trace f.json\n"
+                      "       run   vtlsim run f.json\n"
                       "ERROR  bad.json\n"
                       "1 passed, 3 failed\n",
                       result_of(scenario("\"show\":[]")).steps));
@@ -77,9 +92,11 @@ TEST_CASE("A why of several lines stays on one", "[report]") {
 
 TEST_CASE("Variants make a table", "[report]") {
     CHECK(
-        text_report({run(scenario(
-            R"("variants":{"switches":{"gpr_model":["shared","shadow"],"vmm_fix":["V0","V2","V1V2"]}},
-                 "show":["vtl0.rip","message.port"])"))}) ==
+        text_report(
+            {run(scenario(
+                R"("variants":{"switches":{"gpr_model":["shared","shadow"],"vmm_fix":["V0","V2","V1V2"]}},
+                 "show":["vtl0.rip","message.port"])"))},
+            kVerbose) ==
         "PASS   n  6 variants\n"
         "       gpr_model"
         "  vmm_fix=V0                                 "
@@ -103,9 +120,12 @@ TEST_CASE("A table of one switch, and one with failures", "[report]") {
           fmt::format("FAIL   n  [gpr_model=shadow]  guest-halted after 42 steps\n"
                       "       end\n"
                       "         expected  vmm-panic\n"
-                      "         got       guest-halted  (step {})\n"
+                      "         got       guest-halted  (step {0})\n"
+                      "       events around step {0}\n"
+                      "              9  vtl0  0x1000              guest       insn hlt\n"
                       "       why   w\n"
                       "       look  vtlsim trace f.json --variant gpr_model=shadow\n"
+                      "       run   vtlsim run f.json --variant gpr_model=shadow\n"
                       "       gpr_model\n"
                       "       shared     guest-halted\n"
                       "       shadow     guest-halted (!)\n"
@@ -114,14 +134,16 @@ TEST_CASE("A table of one switch, and one with failures", "[report]") {
 }
 
 TEST_CASE("A table of three switches", "[report]") {
-    CHECK(text_report({run(scenario(
-              R"("variants":{"switches":{"cr2_model":["shared"],"dr6_shared":["no","yes"],
-                 "vmm_fix":["V0","V2"]}})"))}) ==
-          "PASS   n  4 variants\n"
-          "       cr2_model  dr6_shared  vmm_fix=V0    vmm_fix=V2\n"
-          "       shared     no          guest-halted  guest-halted\n"
-          "       shared     yes         guest-halted  guest-halted\n"
-          "4 passed, 0 failed\n");
+    CHECK(
+        text_report({run(scenario(
+                        R"("variants":{"switches":{"cr2_model":["shared"],"dr6_shared":["no","yes"],
+                 "vmm_fix":["V0","V2"]}})"))},
+                    kVerbose) ==
+        "PASS   n  4 variants\n"
+        "       cr2_model  dr6_shared  vmm_fix=V0    vmm_fix=V2\n"
+        "       shared     no          guest-halted  guest-halted\n"
+        "       shared     yes         guest-halted  guest-halted\n"
+        "4 passed, 0 failed\n");
 }
 
 TEST_CASE("A JSON report is as the design says, to the letter", "[report]") {

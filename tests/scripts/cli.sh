@@ -73,7 +73,7 @@ for name in tree/b/c/1 tree/z tree/a/2 tree/a/10 tree/b/0; do
     sed "s/\"n\"/\"${name//\//.}\"/" pass.json >$name.json
 done
 echo 'not a scenario' >tree/a/notes.txt
-expect 0 '' run tree
+expect 0 '' run tree -v
 [[ $(sed -n 's/^PASS   \([^ ]*\).*/\1/p' out | paste -sd' ') == \
     'tree.a.10 tree.a.2 tree.b.0 tree.b.c.1 tree.z' ]] || problem "order of a folder: $(cat out)"
 ln -s nowhere tree/link.json
@@ -111,7 +111,7 @@ verbs=$("$vtlsim" 2>&1 | sed -n 's/^vtlsim: no verb given \(([a-z, ]*)\) .*/\1/p
 expect 2 "vtlsim: unknown verb \"rnu\"; did you mean \"run\"? $hint" rnu pass.json
 expect 2 "vtlsim: unknown verb \"frobnicate\" $verbs $hint" frobnicate
 expect 2 "vtlsim: The following argument was not expected: --fast $hint" run --fast pass.json
-expect 2 "vtlsim: --format: xml not in {text,json} $hint" run --format xml pass.json
+expect 2 "vtlsim: --format: xml not in {text,json,junit,tap} $hint" run --format xml pass.json
 expect 2 "vtlsim: file is required $hint" trace
 expect 2 "vtlsim: check needs a scenario file or a folder $hint" check
 expect 2 "vtlsim: what: colours not in {switches,events,registers,instructions} $hint" list colours
