@@ -185,7 +185,7 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
     for (const auto& [name, property] : all["switches"]["properties"].items()) {
         for (const Json& value : property["enum"]) {
             Json one = document;
-            one.erase("variants");
+            for (const char* key : {"variants", "xfail"}) one.erase(key);
             one["switches"] = {{name, value}};
             if (value == "kernel_driver") {  // these are about the sidecar
                 for (const char* key : {"vps", "hotplug", "invariants"}) one.erase(key);
