@@ -6,7 +6,7 @@
 #include "cli/choose.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
-#include "runner/explore/report.hpp"
+#include "runner/explore/matrix.hpp"
 #include "runner/explore/run_schedule.hpp"
 #include "runner/explore/world_subject.hpp"
 #include "runner/load.hpp"
@@ -57,6 +57,24 @@ runner::explore::Mode mode_of(const std::string& name) {
     return Mode::exhaustive;
 }
 
+int matrix_verb(const ExploreOptions& options, const runner::Scenario& scenario) {
+    if (scenario.matrix == nullptr) {
+        return usage_error(fmt::format("--matrix: {} has no \"matrix\"", scenario.file));
+    }
+    if (!options.variant.empty()) return usage_error("--matrix goes over all; no --variant");
+    const bool progress = options.progress || isatty(STDERR_FILENO) != 0;
+    const auto result = runner::explore::fill_matrix(
+        scenario, options.search, [&](const runner::explore::Cell& cell) {
+            if (!progress) return;
+            write_error(fmt::format("{}, {}, {}: {} states\n", cell.guest, cell.theory, cell.fix,
+                                    cell.exploration.search.states));
+        });
+    const std::string report = options.format == "json" ? runner::explore::matrix_json(result)
+                                                        : runner::explore::matrix_text(result);
+    if (!write_output(options.output, report)) return 2;
+    return runner::explore::exit_status(result);
+}
+
 }  // namespace
 
 int explore_verb(ExploreOptions options) {
@@ -64,11 +82,12 @@ int explore_verb(ExploreOptions options) {
     const auto scenario = runner::load_scenario(options.file, diagnostics);
     print_errors(diagnostics);
     if (!scenario) return 2;
+    options.search.mode = mode_of(options.mode);
+    options.search.reduction = !options.no_reduction;
+    if (options.matrix) return matrix_verb(options, *scenario);
     const runner::Variant* variant = choose_variant(*scenario, options.variant);
     if (variant == nullptr) return 2;
 
-    options.search.mode = mode_of(options.mode);
-    options.search.reduction = !options.no_reduction;
     ProgressLine line;
     const bool progress = options.progress || isatty(STDERR_FILENO) != 0;
     if (progress) options.search.progress = [&](const Progress& p) { line.show(p); };

@@ -50,6 +50,8 @@ void add_explore_options(CLI::App& verb, vtlsim::cli::ExploreOptions& options) {
     verb.add_option("--runs", search.runs, "Of random and pct: how many walks");
     verb.add_option("--pct-depth", search.pct_depth, "Of pct: how many orderings a bug needs")
         ->check(CLI::Range(1, 100));
+    verb.add_flag("--matrix", options.matrix,
+                  "Fill the table of the scenario's matrix: theory x fix x evidence");
     verb.add_flag("--progress", options.progress, "Report progress even if not to a terminal");
 }
 

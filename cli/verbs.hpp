@@ -39,6 +39,7 @@ struct ExploreOptions {
     std::string mode = "exhaustive";
     bool no_reduction = false;
     bool progress = false;
+    bool matrix = false;
     std::string output;  // empty: standard output
     runner::explore::SearchOptions search;
 };

@@ -40,11 +40,12 @@ struct HypercallAnswer {
 // One way to leave the default order: where the default policy would let `instead_of` do `step` for
 // the nth time, or at a turn, `run` goes.
 struct ScheduleEntry {
-    std::optional<u64> turn;  // counted from 0; given, it alone says where
+    std::optional<u64> turn;  // counted from 0; what else is given must be right there
     std::string instead_of;   // an actor; empty: whichever it is
     std::string step;         // of that actor; empty: whichever it is
-    u64 nth = 1;              // 1 is the first time that the actor does the step
+    u64 nth = 1;              // 1 is the first time that the actor does the step; without `turn`
     std::string run;
+    std::string does = {};        // the step that `run` then makes; empty: whichever it is
     bool may_not_happen = false;  // no failure if the place is never met
 };
 

@@ -302,29 +302,46 @@ ActorId World::scheduled(const std::vector<ActorId>& enabled) {
     const auto& schedule = board_.config.schedule;
     if (schedule_at_ == schedule.size()) return by_default;
     const ScheduleEntry& entry = schedule[schedule_at_];
-    if (entry.turn) {
-        if (*entry.turn != turns_) return by_default;
-    } else {
-        if (!entry.instead_of.empty() && entry.instead_of != actors_[by_default].name) {
+    const auto wrong = [&](std::string_view what) {
+        if (schedule_problem_.empty()) schedule_problem_ = fmt::format("turn {}: {}", turns_, what);
+        return by_default;
+    };
+    if (entry.turn && *entry.turn != turns_) return by_default;
+    if (!entry.instead_of.empty() && entry.instead_of != actors_[by_default].name) {
+        if (!entry.turn) return by_default;
+        return wrong(fmt::format("{} would go by default", actors_[by_default].name));
+    }
+    if (!entry.turn || !entry.step.empty()) {
+        const std::string step = step_name(by_default);
+        const bool other_step = !entry.step.empty() && entry.step != step;
+        if (entry.turn && other_step) {
+            return wrong(fmt::format("the step of {} is \"{}\"", actors_[by_default].name, step));
+        }
+        // Occurrences count from the start of the run.
+        if (!entry.turn && (other_step || steps_made_[{by_default, step}] + 1 != entry.nth)) {
             return by_default;
         }
-        const std::string step = step_name(by_default);
-        if (!entry.step.empty() && entry.step != step) return by_default;
-        // Occurrences count from the start of the run.
-        if (steps_made_[{by_default, step}] + 1 != entry.nth) return by_default;
     }
     const auto wanted = std::find_if(enabled.begin(), enabled.end(),
                                      [&](ActorId id) { return actors_[id].name == entry.run; });
     if (wanted == enabled.end()) {
-        if (!schedule_problem_.empty()) return by_default;
         std::string names;
         for (ActorId id : enabled) names += (names.empty() ? "" : ", ") + actors_[id].name;
-        schedule_problem_ =
-            fmt::format("turn {}: {} cannot act, only {}", turns_, entry.run, names);
-        return by_default;
+        return wrong(fmt::format("{} cannot act, only {}", entry.run, names));
+    }
+    if (!entry.does.empty()) {
+        const std::string does = step_name(*wanted);
+        if (does != entry.does) return wrong(fmt::format("{} would do \"{}\"", entry.run, does));
     }
     ++schedule_at_;
     return *wanted;
+}
+
+// Entries without a turn count steps.
+bool World::places_left() const {
+    const auto& schedule = board_.config.schedule;
+    return std::any_of(schedule.begin() + static_cast<std::ptrdiff_t>(schedule_at_), schedule.end(),
+                       [](const ScheduleEntry& entry) { return !entry.turn; });
 }
 
 bool World::turn() {
@@ -344,7 +361,7 @@ bool World::turn() {
         return false;
     }
     const ActorId chosen = scheduled(now);
-    if (schedule_at_ < board_.config.schedule.size()) ++steps_made_[{chosen, step_name(chosen)}];
+    if (places_left()) ++steps_made_[{chosen, step_name(chosen)}];
     step(chosen);
     keep_violations();
     return board_.end == EndReason::none;

@@ -116,6 +116,24 @@ class LogJudge {
 
 }  // namespace
 
+void judge(const model::World& world, const Expectations& expect, std::vector<Failure>& failures) {
+    const u64 last = world.steps();
+    for (const StateClaim& claim : expect.state) {
+        const auto got = world.value(claim.path);
+        if (got && *got == claim.value) continue;
+        failures.push_back({claim.path, hex_text(claim.value),
+                            got ? hex_text(*got) : "no such field in this message", last, true});
+    }
+    for (const MemoryClaim& claim : expect.memory) {
+        std::vector<u8> got(claim.bytes.size());
+        world.read_memory(claim.address, got);
+        if (got == claim.bytes) continue;
+        failures.push_back({fmt::format("memory at {:#x}", claim.address), bytes_text(claim.bytes),
+                            bytes_text(got), last, true});
+    }
+    LogJudge(world, failures).judge(expect.log);
+}
+
 std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
                            const Variant& variant) {
     std::vector<Failure> failures;
@@ -156,24 +174,7 @@ std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
              std::string(model::invariant_rows()[static_cast<std::size_t>(v.id)].meaning), v.what,
              last});
     }
-    for (std::size_t index : variant.expect) {
-        const Expectations& expect = scenario.expectations[index];
-        for (const StateClaim& claim : expect.state) {
-            const auto got = world.value(claim.path);
-            if (got && *got == claim.value) continue;
-            failures.push_back({claim.path, hex_text(claim.value),
-                                got ? hex_text(*got) : "no such field in this message", last,
-                                true});
-        }
-        for (const MemoryClaim& claim : expect.memory) {
-            std::vector<u8> got(claim.bytes.size());
-            world.read_memory(claim.address, got);
-            if (got == claim.bytes) continue;
-            failures.push_back({fmt::format("memory at {:#x}", claim.address),
-                                bytes_text(claim.bytes), bytes_text(got), last, true});
-        }
-        LogJudge(world, failures).judge(expect.log);
-    }
+    for (std::size_t index : variant.expect) judge(world, scenario.expectations[index], failures);
     return failures;
 }
 

@@ -9,6 +9,7 @@
 #include "model/world.hpp"
 #include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
+#include "runner/load_matrix.hpp"
 #include "runner/load_variants.hpp"
 #include "runner/load_world.hpp"
 
@@ -19,7 +20,7 @@ constexpr std::string_view kKeys[] = {
     "$schema",    "name",     "why",  "source",     "switches",        "guest",      "vtl2",
     "devices",    "cpuid",    "msrs", "hypercalls", "events",          "limits",     "expect",
     "variants",   "show",     "vps",  "hotplug",    "attention_delay", "fine_steps", "guest_steps",
-    "invariants", "schedule", "tags", "xfail",      "golden"};
+    "invariants", "schedule", "tags", "xfail",      "golden",          "matrix"};
 
 // An expectation of some variants.
 struct Conditional {
@@ -98,6 +99,10 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
     scenario.tags = std::move(keys.tags);
     scenario.golden = std::move(keys.golden);
     if (!diagnostics.empty()) return std::nullopt;
+    if (const auto matrix = f.optional("matrix")) {
+        scenario.matrix = std::make_shared<const Matrix>(read_matrix(*matrix, f, world));
+        if (!diagnostics.empty()) return std::nullopt;
+    }
 
     scenario.world = world.config();
     scenario.event_notes = world.event_notes();

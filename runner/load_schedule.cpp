@@ -58,7 +58,7 @@ void WorldReader::read_schedule(const Node& node) {
     }
     for (const Node& entry : entries) {
         const Fields f =
-            entry.object({"turn", "instead_of", "step", "nth", "run", "may_not_happen"});
+            entry.object({"turn", "instead_of", "step", "nth", "run", "does", "may_not_happen"});
         model::ScheduleEntry out;
         if (const auto turn = f.optional("turn")) out.turn = turn->integer();
         if (const auto actor = f.optional("instead_of")) out.instead_of = actor->string();
@@ -66,6 +66,7 @@ void WorldReader::read_schedule(const Node& node) {
         if (const auto nth = f.optional("nth")) out.nth = nth->integer<u64>(1, kMaxSteps);
         if (const auto no = f.optional("may_not_happen")) out.may_not_happen = no->boolean();
         out.run = f.required("run").string();
+        if (const auto does = f.optional("does")) out.does = does->string();
         if (!out.turn && (out.instead_of.empty() || out.step.empty())) {
             entry.error("where? \"instead_of\" and \"step\" are needed, or \"turn\"");
         }

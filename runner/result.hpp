@@ -54,6 +54,9 @@ struct Result {
 // "gpr_model=shadow,vmm_fix=V1", as --variant takes it.
 std::string choice_label(const std::vector<std::pair<std::string, std::string>>& choice);
 
+// What of one expectation a world does not fulfil, its end apart.
+void judge(const model::World& world, const Expectations& expect, std::vector<Failure>& failures);
+
 // Everything that a finished world does not fulfil, in the order of the expectations.
 std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
                            const Variant& variant);

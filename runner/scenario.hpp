@@ -1,6 +1,7 @@
 // A scenario as loaded: one world configuration per variant, and what is expected of each.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -73,6 +74,8 @@ struct Variant {
     std::string label() const;
 };
 
+struct Matrix;  // runner/matrix.hpp
+
 // What reports say about a scenario.
 struct ScenarioHead {
     std::string file;
@@ -96,7 +99,8 @@ struct Scenario : ScenarioHead {
     std::vector<EventNote> event_notes;               // for each pinned event
     std::vector<std::pair<u64, std::string>> labels;  // of the guest, by address
     std::vector<Expectations> expectations;
-    std::vector<Variant> variants;  // at least one
+    std::vector<Variant> variants;         // at least one
+    std::shared_ptr<const Matrix> matrix;  // null: the scenario asks for none
     std::optional<GoldenTrace> golden;
 
     model::WorldConfig config(const Variant& variant) const;

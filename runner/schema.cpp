@@ -274,14 +274,15 @@ Json invariants() {
 Json schedule() {
     Json schema = array(object(
         {{"turn", with(integer_to(~u64{0}),
-                       "The turn, from 0. It alone says where, as in the schedules that `vtlsim "
-                       "explore` prints, whose \"step\" is what \"run\" does.",
+                       "The turn, from 0, as in the schedules that `vtlsim explore` prints; what "
+                       "else is given must be right there.",
                        41)},
          {"instead_of", with(text(), "The actor that the default order would let go.", "vmm0")},
          {"step", with(text(), "The step that it would make.", "status RUN")},
          {"nth", with(integer(1, kMaxSteps),
                       "Which time the actor comes to that step, from 1. Default: 1.", 2)},
          {"run", with(text(), "The actor that goes.", "ipi-base")},
+         {"does", with(text(), "The step that it then makes: checked.", "lands")},
          {"may_not_happen",
           with(boolean(), "True: no failure if the place is never met. Default: false.", true)}},
         {"run"}));
@@ -462,6 +463,81 @@ Json golden() {
                                  Json::array({"insn", "store"}))}});
 }
 
+// --- theory x fix x evidence --------------------------------------------------------------------
+
+// The schema of a key of the scenario itself.
+Json like(std::string_view key) {
+    return {{"allOf", Json::array({{{"$ref", fmt::format("#/properties/{}", key)}}})}};
+}
+
+Json settings(std::string_view what) {
+    Json schema = array(object(
+        {{"name", with(text(), "What the table calls it.", "V0")},
+         {"why", with({{"type", "string"}}, fmt::format("What the {} says.", what), "none")},
+         {"switches", with(like("switches"), "The switches that it sets.", {{"vmm_fix", "V1"}})}},
+        {"name"}));
+    schema["minItems"] = 1;
+    return schema;
+}
+
+Json predicate() {
+    const Json relation =
+        object({{"value", with(text(), "A name as in \"state\".", "context.rax")},
+                {"is", with(text(), "Another, which the first is equal to.", "message.rax")},
+                {"plus", with(integer_to(~u64{0}), "Added to the second. Default: 0.", "0xb0")},
+                {"bits", with(integer(1, 64), "How many low bits count. Default: 64.", 32)}},
+               {"value", "is"});
+    return object(
+        {{"name", with(text(), "What the table calls it.", "e1")},
+         {"why", with({{"type", "string"}}, "What was seen.", "the assert fired")},
+         {"run",
+          with({{"enum", {"violation", "default"}}},
+               "Which run it is about: the smallest that breaks what is observed (for facts: "
+               "anything), up to there, or the one that no schedule disturbs. Default: violation.",
+               "default")},
+         {"expect", with(ref("expect"), "What holds of that run.", {{"end", "vmm-panic"}})},
+         {"relations", with(array(relation), "Values that are related.",
+                            Json::array({{{"value", "context.rax"}, {"is", "message.rax"}}}))},
+         {"not_with",
+          with(like("switches"),
+               "Instead: with these switches over the cell's, what is observed cannot be reached.",
+               {{"vp_runner", "kernel_driver"}})}},
+        {"name"});
+}
+
+Json matrix() {
+    Json some = array(text());
+    Json guests =
+        array(object({{"name", with(text(), "What the table calls it.", "in")},
+                      {"why", with({{"type", "string"}}, "What it is for.", "IN AL, DX")},
+                      {"theories", with(some, "The theories to try it with. Default: all.", {"A"})},
+                      {"fixes", with(some, "The fixes to try it with. Default: all.", {"V0"})},
+                      {"facts", with(array(ref("predicate")),
+                                     "What else is asked of the smallest violation of each cell.",
+                                     Json::array())},
+                      {"guest", with(like("guest"), "Instead of the scenario's own.",
+                                     {{"code", {{"asm", "hlt"}}}})},
+                      {"devices", with(like("devices"), "Likewise.", Json::array())},
+                      {"cpuid", with(like("cpuid"), "Likewise.", Json::array())},
+                      {"msrs", with(like("msrs"), "Likewise.", Json::array())},
+                      {"hypercalls", with(like("hypercalls"), "Likewise.", Json::array())},
+                      {"events", with(like("events"), "Likewise.", Json::array())}},
+                     {"name"}));
+    return object(
+        {{"observed",
+          with({{"enum", names(model::invariant_rows(), [](const auto& row) { return row.name; })}},
+               "The invariant that was seen broken.", "no-vmm-panic")},
+         {"theories", with(settings("theory"), "What may be the cause.",
+                           Json::array({{{"name", "A"}, {"switches", Json::object()}}}))},
+         {"fixes", with(settings("fix"), "What may help; its switches go over a theory's.",
+                        Json::array({{{"name", "V0"}}}))},
+         {"evidence", with(array(ref("predicate")), "What was seen of it.", Json::array())},
+         {"guests", with(guests, "The guests to try.", Json::array({{{"name", "in"}}}))},
+         {"preemptions", with(integer_to(0xFFFFFFFF),
+                              "Bound of each search, unless `--preemptions` gives another.", 1)}},
+        {"observed", "theories", "fixes", "guests"});
+}
+
 Json definitions() {
     return {
         {"address", integer_to(~u64{0})},
@@ -481,6 +557,7 @@ Json definitions() {
         {"pattern", pattern()},
         {"claim", claim()},
         {"expect", expect()},
+        {"predicate", predicate()},
     };
 }
 
@@ -554,6 +631,11 @@ std::string scenario_schema() {
                         {{"end", "guest-halted"}})},
         {"variants", with(variants(), "The scenario under several combinations of switches.",
                           {{"switches", {{"vmm_fix", {"V0", "V1"}}}}})},
+        {"matrix", with(matrix(), "The table of `vtlsim explore --matrix`.",
+                        {{"observed", "no-vmm-panic"},
+                         {"theories", Json::array({{{"name", "A"}}})},
+                         {"fixes", Json::array({{{"name", "V0"}}})},
+                         {"guests", Json::array({{{"name", "in"}}})}})},
         {"show",
          with(array(text()), "Names as in \"state\" whose values the table of the variants prints.",
               Json::array({"vtl0.rax"}))},

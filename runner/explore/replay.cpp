@@ -89,7 +89,8 @@ Schedule schedule_of(const Subject& subject, const std::vector<Turn>& turns) {
         d.turn = static_cast<u32>(i);
         d.run = subject.actor_names()[turn.actor];
         d.instead_of = subject.actor_names()[turn.by_default];
-        d.step = turn.step;
+        d.step = turn.waiting;
+        d.does = turn.step;
         out.push_back(std::move(d));
     }
     return out;
@@ -127,12 +128,15 @@ std::string Follower::check(const Deviation& d, const std::vector<ActorId>& enab
         return fmt::format("{} would go by default, not {}", names[by_default],
                            in_quotes(d.instead_of));
     }
-    const std::string step = subject_->step_name(*actor);
-    if (!d.step.empty() && d.step != step) {
-        return fmt::format("the next step of {} is {}, not {}", d.run, in_quotes(step),
-                           in_quotes(d.step));
-    }
-    return {};
+    const auto other_step = [&](ActorId id, const std::string& wanted) -> std::string {
+        if (wanted.empty()) return {};
+        const std::string step = subject_->step_name(id);
+        if (step == wanted) return {};
+        return fmt::format("the next step of {} is {}, not {}", names[id], in_quotes(step),
+                           in_quotes(wanted));
+    };
+    const std::string problem = other_step(by_default, d.step);
+    return problem.empty() ? other_step(*actor, d.does) : problem;
 }
 
 void Follower::finish(u32 turns) {

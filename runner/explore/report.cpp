@@ -67,10 +67,7 @@ std::string run_text(std::span<const ReportedViolation> group) {
     out +=
         fmt::format("  schedule: {}, {}, {}\n", plural(first.cost.preemptions, "preemption"),
                     plural(first.schedule.size(), "deviation"), plural(first.cost.turns, "turn"));
-    for (const Deviation& d : first.schedule) {
-        out += fmt::format("    turn {}: {} goes instead of {}, {}\n", d.turn, d.run, d.instead_of,
-                           in_quotes(d.step));
-    }
+    out += deviations_text(first.schedule);
     out += "  in words:\n";
     for (const std::string& line : first.story) out += fmt::format("    {}\n", line);
     return out;
@@ -138,6 +135,21 @@ Exploration explore(const SubjectFactory& factory, const SearchOptions& options)
     return out;
 }
 
+std::string deviations_text(const Schedule& schedule) {
+    std::string out;
+    for (const Deviation& d : schedule) {
+        out += fmt::format("    turn {}: {} does {} instead of {}'s {}\n", d.turn, d.run,
+                           in_quotes(d.does), d.instead_of, in_quotes(d.step));
+    }
+    return out;
+}
+
+std::string search_text(const Exploration& e) {
+    const SearchResult& r = e.search;
+    return fmt::format("{}, {}, {}; {}\n", plural(r.schedules, "schedule"),
+                       plural(r.states, "state"), plural(r.transitions, "transition"), verdict(e));
+}
+
 std::string text_report(const Exploration& e) {
     std::string out;
     const std::span all(e.violations);
@@ -148,13 +160,10 @@ std::string text_report(const Exploration& e) {
         begin = end;
     }
     if (e.violations.empty()) out += "no violation\n";
-    const SearchResult& r = e.search;
-    return out + fmt::format("{}, {}, {}; {}\n", plural(r.schedules, "schedule"),
-                             plural(r.states, "state"), plural(r.transitions, "transition"),
-                             verdict(e));
+    return out + search_text(e);
 }
 
-std::string json_report(const Exploration& e) {
+nlohmann::ordered_json report_json(const Exploration& e) {
     const SearchResult& r = e.search;
     ordered_json violations = ordered_json::array();
     for (const ReportedViolation& v : e.violations) violations.push_back(violation_json(v));
@@ -168,7 +177,11 @@ std::string json_report(const Exploration& e) {
                         {"open_saves_peak", r.open_peak}, {"limits", limits}};
     if (e.options.mode != Mode::exhaustive) out["seed"] = e.options.seed;
     if (e.options.preemptions) out["preemption_bound"] = *e.options.preemptions;
-    return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+    return out;
+}
+
+std::string json_report(const Exploration& e) {
+    return report_json(e).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 int exit_status(const Exploration& e) {

@@ -25,7 +25,11 @@ struct Exploration {
 Exploration explore(const SubjectFactory& factory, const SearchOptions& options);
 
 std::string text_report(const Exploration& exploration);
+// Parts of it: a line for each deviation; what was looked at, and whether that was all.
+std::string deviations_text(const Schedule& schedule);
+std::string search_text(const Exploration& exploration);
 std::string json_report(const Exploration& exploration);
+nlohmann::ordered_json report_json(const Exploration& exploration);
 // 0, 1 for violations, 3 for a limit that was hit before there was a verdict.
 int exit_status(const Exploration& exploration);
 

@@ -10,6 +10,7 @@ nlohmann::ordered_json schedule_json(const Schedule& schedule) {
         nlohmann::ordered_json entry = {{"turn", d.turn}, {"run", d.run}};
         if (!d.instead_of.empty()) entry["instead_of"] = d.instead_of;
         if (!d.step.empty()) entry["step"] = d.step;
+        if (!d.does.empty()) entry["does"] = d.does;
         out.push_back(std::move(entry));
     }
     return out;
@@ -25,7 +26,7 @@ Schedule read_schedule(const Node& node) {
     }
     Schedule out;
     for (const Node& entry : list.array()) {
-        const Fields fields = entry.object({"turn", "run", "instead_of", "step"});
+        const Fields fields = entry.object({"turn", "run", "instead_of", "step", "does"});
         Deviation d;
         d.position = entry.position();
         const Node turn = fields.required("turn");
@@ -33,6 +34,7 @@ Schedule read_schedule(const Node& node) {
         d.run = fields.required("run").string();
         if (const auto actor = fields.optional("instead_of")) d.instead_of = actor->string();
         if (const auto step = fields.optional("step")) d.step = step->string();
+        if (const auto does = fields.optional("does")) d.does = does->string();
         if (!out.empty() && d.turn <= out.back().turn) {
             turn.error(fmt::format("turn {} does not come after turn {}", d.turn, out.back().turn));
         }

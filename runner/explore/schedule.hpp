@@ -1,7 +1,10 @@
 // A schedule as people write it down: only the turns at which another actor goes than the default
 // policy would let go (default_choice in subject.hpp).
 //
-//     {"schedule": [{"turn": 17, "run": "vmm0", "instead_of": "vp0", "step": "claim ASYNC"}]}
+//     {"schedule": [{"turn": 17, "run": "vmm0", "instead_of": "vp0", "step": "HLT",
+//                    "does": "claim ASYNC"}]}
+//
+// The same entries can stand in a scenario's own "schedule".
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -17,7 +20,8 @@ struct Deviation {
     // What is expected, for a schedule to notice that it was made for something else; empty: not
     // checked.
     std::string instead_of;  // the actor that would go
-    std::string step;        // the name of the step of the one that goes
+    std::string step;        // which step it would make
+    std::string does;        // which step the one that goes makes
     Position position;       // in the file, for messages
 };
 using Schedule = std::vector<Deviation>;

@@ -331,6 +331,14 @@ Fields::Fields(const Node& node, std::span<const std::string_view> known)
     }
 }
 
+Fields Fields::over(const Fields& base) const {
+    Fields out = *this;
+    for (const Node& member : base.members_) {
+        if (!optional(member.key())) out.members_.push_back(member);
+    }
+    return out;
+}
+
 std::optional<Node> Fields::optional(std::string_view key) const {
     const auto found = std::find_if(members_.begin(), members_.end(),
                                     [&](const Node& member) { return member.key() == key; });

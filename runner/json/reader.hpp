@@ -130,6 +130,9 @@ class Fields {
     Node required(std::string_view key) const;
     std::optional<Node> optional(std::string_view key) const;
 
+    // These members, and of `base` those with other keys.
+    Fields over(const Fields& base) const;
+
     // The object itself, for errors that concern more than one member.
     const Node& node() const { return node_; }
 

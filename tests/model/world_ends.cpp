@@ -408,9 +408,8 @@ TEST_CASE("config: what is wrong is said", "[model]") {
              c.switches = {.vp_runner = VpRunner::kernel_driver};
              c.hotplug = true;
          },
-         "invariants, hotplug, more VPs, driver and memory_order are about the sidecar: they do "
-         "not "
-         "apply to vp_runner kernel_driver"},
+         "invariants but no-vmm-panic, hotplug, more VPs, driver and memory_order are about the "
+         "sidecar: they do not apply to vp_runner kernel_driver"},
     };
     for (const Row& row : kRows) {
         WorldConfig config;

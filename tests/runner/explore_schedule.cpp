@@ -39,7 +39,7 @@ TEST_CASE("a schedule written by hand is replayed", "[explore][schedule]") {
     CHECK(run_schedule(torn(), "[]").violations.empty());
     const Replay run =
         run_schedule(torn(), R"({"why": "between the stores", "schedule": [{"turn": 1, "run": "t1",
-                    "instead_of": "t0", "step": "wait a"}]})");
+                    "instead_of": "t0", "step": "local a", "does": "wait a"}]})");
     CHECK_FALSE(run.misfit);
     REQUIRE(run.violations.size() == 1);
     CHECK(run.violations[0].violation.key == "1.2");
@@ -58,8 +58,11 @@ TEST_CASE("a schedule that does not fit says why", "[explore][schedule]") {
         misfit(R"([{"turn":1,"run":"t1","instead_of":"t1"}])") ==
         R"(0: at turn 1 t0 would go by default, not "t1"; enabled are t0 ("local a"), t1 ("wait a"))");
     CHECK(
-        misfit(R"([{"turn":1,"run":"t1","step":"load b"}])") ==
+        misfit(R"([{"turn":1,"run":"t1","does":"load b"}])") ==
         R"(0: at turn 1 the next step of t1 is "wait a", not "load b"; enabled are t0 ("local a"), t1 ("wait a"))");
+    CHECK(
+        misfit(R"([{"turn":1,"run":"t1","step":"load b"}])") ==
+        R"(0: at turn 1 the next step of t0 is "local a", not "load b"; enabled are t0 ("local a"), t1 ("wait a"))");
     CHECK(misfit(R"([{"turn":99,"run":"t1"}])") ==
           "0: there is no turn 99: the run is over after 6");
     CHECK(misfit(R"([{"turn":1,"run":"t1"},{"turn":2,"run":"t0"}])") == "");
@@ -150,7 +153,7 @@ TEST_CASE("a violation in words and in numbers", "[explore][schedule]") {
     CHECK(text_report(e) == R"(violation  assert (1.2): reg
   reg = 0
   schedule: 1 preemption, 1 deviation, 5 turns
-    turn 2: t1 goes instead of t0, "wait a"
+    turn 2: t1 does "wait a" instead of t0's "store b"
   in words:
     t0's "store b", due at turn 2, was overtaken by t1's "wait a" at turn 2 and had not come when the run ended
     after t1's "assert a" at turn 4, assert (1.2) was broken: reg

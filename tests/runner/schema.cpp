@@ -92,7 +92,19 @@ std::string full() {
   "invariants": [ "no-vmm-panic" ],
   "schedule": [ { "instead_of": "vmm0", "step": "handle", "nth": 2, "run": "vp0",
                   "may_not_happen": true },
-                { "turn": 1, "run": "vp0" } ],
+                { "turn": 1, "run": "vp0", "does": "runs" } ],
+  "matrix": { "observed": "no-vmm-panic", "preemptions": 1,
+              "theories": [ { "name": "t", "why": "w", "switches": { "gpr_model": "shared" } } ],
+              "fixes": [ { "name": "f", "why": "w", "switches": { "vmm_fix": "V0" } } ],
+              "evidence": [ { "name": "e", "why": "w", "run": "violation",
+                              "expect": { "end": "vmm-panic" },
+                              "relations": [ { "value": "context.rax", "is": "message.rax",
+                                               "plus": 1, "bits": 32 } ] },
+                            { "name": "n", "not_with": { "driver": "racy" } } ],
+              "guests": [ { "name": "g", "why": "w", "theories": [ "t" ], "fixes": [ "f" ],
+                            "facts": [ { "name": "x", "expect": { "end": "stuck" } } ],
+                            "guest": { "code": { "asm": [ "a: hlt" ] } }, "devices": [],
+                            "cpuid": [], "msrs": [], "hypercalls": [], "events": [] } ] },
   "limits": { "steps": 1000, "memory": 1048576 },
   "expect": { "end": "guest-halted", "state": { "vtl0.rax": 1 },
               "memory": [ { "at": 0, "bytes": "00" } ],
@@ -124,7 +136,7 @@ TEST_CASE("An invented key is refused in every object, by the schema as by the l
     CHECK(complaints(document).empty());
     std::vector<Json::json_pointer> objects;
     find_objects(document, Json::json_pointer(), objects);
-    CHECK(objects.size() == 37);
+    CHECK(objects.size() == 52);
     for (const auto& path : objects) {
         INFO(path.to_string());
         Json spoilt = document;
@@ -167,6 +179,14 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
     CHECK(keys(all["variants"]) == keys_of(document["variants"]));
     CHECK(keys(all["variants"]["properties"]["expect"]["items"]) ==
           keys_of(document["variants"]["expect"][0]));
+    const Json& matrix = all["matrix"]["properties"];
+    CHECK(keys(all["matrix"]) == keys_of(document["matrix"]));
+    for (const char* list : {"theories", "fixes", "guests"}) {
+        CHECK(keys(matrix[list]["items"]) == keys_of(document["matrix"][list][0]));
+    }
+    std::set<std::string> predicate = keys_of(document["matrix"]["evidence"][0]);
+    predicate.merge(keys_of(document["matrix"]["evidence"][1]));
+    CHECK(keys(root["definitions"]["predicate"]) == predicate);
     CHECK(keys(root["definitions"]["expect"]) == keys_of(document["expect"]));
     for (const Json& image :
          {all["guest"]["properties"]["code"], all["guest"]["properties"]["memory"]["items"],
