@@ -24,7 +24,7 @@ grep -q '"no-vmm-panic"' "$out/stdout" || fail "the assert was not found"
 grep -q '"message.rax": "0xffffffff81234500"' "$out/stdout" || fail "another message"
 grep -q '"context.rax": "0x812345b0"' "$out/stdout" || fail "another context"
 cp "$out/stdout" "$out/found.json"
-tr -d ' \n' <"$out/found.json" | grep -o '"schedule":\[[^]]*\]' | head -n 1 |
+tr -d '\n' <"$out/found.json" | grep -o '"schedule": *\[[^]]*\]' | head -n 1 |
     sed 's/.*/{&}/' >"$out/schedule.json"
 expect 1 "$vtlsim" run $race/incident.json --schedule "$out/schedule.json"
 grep -q 'vmm-panic' "$out/stdout" || fail "the schedule does not replay"
