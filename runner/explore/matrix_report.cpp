@@ -157,7 +157,7 @@ std::string matrix_text(const MatrixResult& result) {
     for (const MatrixGuest& guest : matrix.guests) out += grid(result, guest);
     out += legend("theory", matrix.theories) + legend("fix", matrix.fixes) +
            legend("evidence", matrix.evidence) + legend("guest", matrix.guests);
-    for (const Cell& cell : result.cells) out += "\n" + details(cell);
+    for (const Cell& cell : result.cells) out += fmt::format("\n{}", details(cell));
     return out;
 }
 
