@@ -82,6 +82,7 @@ int explore_verb(ExploreOptions options) {
     const auto scenario = runner::load_scenario(options.file, diagnostics);
     print_errors(diagnostics);
     if (!scenario) return 2;
+    if (scenario->kvm) return usage_error("explore: a KVM scenario has one actor: nothing to explore");
     options.search.mode = mode_of(options.mode);
     options.search.reduction = !options.no_reduction;
     if (options.matrix) return matrix_verb(options, *scenario);
@@ -113,6 +114,7 @@ int run_scheduled_verb(const RunOptions& options) {
     const auto schedule = runner::explore::load_schedule(options.schedule, diagnostics);
     print_errors(diagnostics);
     if (!scenario || !diagnostics.empty()) return 2;
+    if (scenario->kvm) return usage_error("--schedule: a KVM scenario has no schedule");
     const runner::Variant* variant = choose_variant(*scenario, options.selection.variant);
     if (variant == nullptr) return 2;
     auto result =

@@ -9,6 +9,7 @@
 #include "model/world.hpp"
 #include "runner/json/reader.hpp"
 #include "runner/load.hpp"
+#include "runner/run_kvm.hpp"
 #include "runner/schema.hpp"
 #include "runner/trace.hpp"
 
@@ -17,6 +18,16 @@ namespace {
 
 constexpr int kBadInput = 2;
 constexpr int kLimit = 3;
+
+int trace_kvm(const runner::Scenario& scenario, const runner::Variant& chosen,
+              const std::string& output, const runner::TraceOptions& trace) {
+    const runner::KvmVariant& variant = scenario.kvm->variants[chosen.kvm];
+    const runner::KvmRun run = runner::run_kvm(*scenario.kvm, variant);
+    if (!write_output(output, runner::kvm_text_trace(*scenario.kvm, variant, run, trace))) {
+        return kBadInput;
+    }
+    return run.end == model::EndReason::not_modelled ? 1 : 0;
+}
 
 }  // namespace
 
@@ -65,6 +76,7 @@ int trace_verb(const TraceOptions& options) {
     if (!scenario) return kBadInput;
     const runner::Variant* variant = choose_variant(*scenario, options.variant);
     if (variant == nullptr) return kBadInput;
+    if (scenario->kvm) return trace_kvm(*scenario, *variant, options.output, trace);
 
     const model::WorldConfig config = scenario->config(*variant);
     model::World world(config);

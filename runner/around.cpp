@@ -20,7 +20,7 @@ std::vector<std::string> events_around(const model::World& world, u64 step) {
     for (std::size_t i = start; i < end; ++i) {
         const model::Event& e = events[i];
         out.push_back(fmt::format("{:>8}  vtl{}  {:<#18x}  {:<10}  {}", e.step, e.vtl, e.rip,
-                                  lane_name(e.lane), event_text(world, e)));
+                                  lane_name(e.lane), event_text(world.log(), e)));
     }
     return out;
 }

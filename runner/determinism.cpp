@@ -8,6 +8,7 @@
 #include "model/world.hpp"
 #include "runner/parallel.hpp"
 #include "runner/run.hpp"
+#include "runner/run_kvm.hpp"
 
 namespace vtlsim::runner {
 namespace {
@@ -61,6 +62,12 @@ std::optional<Failure> difference_of(const LogPrint& first, const LogPrint& seco
 std::vector<std::optional<Failure>> verify_determinism(const std::vector<VariantOf>& runs,
                                                        unsigned jobs) {
     const auto print = [&](std::size_t i, LogPrint& out) {
+        if (runs[i].scenario->kvm) {
+            const KvmScenario& kvm = *runs[i].scenario->kvm;
+            const KvmRun run = run_kvm(kvm, kvm.variants[runs[i].variant->kvm]);
+            out = {run.log, fmt::format("{:016x}", run.log.hash())};
+            return;
+        }
         run_variant(*runs[i].scenario, *runs[i].variant, [&](const model::World& world) {
             out = {world.log(), world.hash()};
         });

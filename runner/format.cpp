@@ -5,9 +5,10 @@
 #include <fmt/format.h>
 
 #include "model/fields.hpp"
+#include "model/log/event_log.hpp"
 #include "model/wire/message.hpp"
-#include "model/world.hpp"
 #include "sim/asm/disassembler.hpp"
+#include "sim/state/registers.hpp"
 
 namespace vtlsim::runner {
 
@@ -48,19 +49,22 @@ std::string value_text(Format format, u64 value) {
     }
 }
 
-std::string argument_text(const model::World& world, const Event& event, std::size_t index) {
+std::string argument_text(const model::EventLog& log, const Event& event, std::size_t index) {
     const Format format = event_row(event.kind).args[index].format;
-    if (format == Format::text) return std::string(world.log().text(event.args[index]));
+    if (format == Format::text) return std::string(log.text(event.args[index]));
     if (format == Format::code_lo) {
         std::array<u8, 16> bytes{};
         std::memcpy(bytes.data(), event.args.data(), bytes.size());
         const std::size_t length = std::min<std::size_t>(event.args[2], bytes.size());
-        return sim::disassemble(std::span(bytes).first(length), event.rip, sim::AsmMode::bits64);
+        constexpr sim::AsmMode kModes[] = {sim::AsmMode::bits64, sim::AsmMode::bits32,
+                                           sim::AsmMode::bits16};
+        const sim::AsmMode mode = kModes[event.args[3]];
+        return sim::disassemble(std::span(bytes).first(length), event.rip, mode);
     }
     return value_text(format, event.args[index]);
 }
 
-std::string detail_text(const model::World& world, const Event& event) {
+std::string detail_text(const model::EventLog& log, const Event& event) {
     const auto args = event_row(event.kind).args;
     std::string out;
     for (std::size_t i = 0; i < args.size(); ++i) {
@@ -76,16 +80,16 @@ std::string detail_text(const model::World& world, const Event& event) {
         if (format == Format::flag) {
             out += args[i].name;
         } else if (format == Format::text || format == Format::code_lo || format == Format::gpa) {
-            out += argument_text(world, event, i);
+            out += argument_text(log, event, i);
         } else {
-            out += fmt::format("{}={}", args[i].name, argument_text(world, event, i));
+            out += fmt::format("{}={}", args[i].name, argument_text(log, event, i));
         }
     }
     return out;
 }
 
-std::string event_text(const model::World& world, const Event& event) {
-    const std::string detail = detail_text(world, event);
+std::string event_text(const model::EventLog& log, const Event& event) {
+    const std::string detail = detail_text(log, event);
     return fmt::format("{}{}{}", event_row(event.kind).name, detail.empty() ? "" : " ", detail);
 }
 

@@ -5,26 +5,21 @@
 #include "model/fields.hpp"
 #include "model/world.hpp"
 #include "runner/format.hpp"
+#include "runner/log_judge.hpp"
 #include "runner/result.hpp"
 
 namespace vtlsim::runner {
 namespace {
 
 bool matches(const model::World& world, const model::Event& event, const EventPattern& p) {
-    if (event.kind != p.kind) return false;
-    if (p.vtl && *p.vtl != event.vtl) return false;
-    if (p.rip && *p.rip != event.rip) return false;
+    if (!matches_plainly(event, p)) return false;
     if (!p.vtl2_label.empty()) {
         const sim::AsmSymbol* label = world.vtl2_kernel().find(p.vtl2_label);
         if (label == nullptr || label->value != event.rip) return false;
     }
-    for (const auto& [index, value] : p.args) {
-        if (event.args[index] != value) return false;
-    }
-    for (const auto& [index, name] : p.fields) {
-        if (model::name_of_address(event.args[index]) != name) return false;
-    }
-    return true;
+    return std::all_of(p.fields.begin(), p.fields.end(), [&](const auto& field) {
+        return model::name_of_address(event.args[field.first]) == field.second;
+    });
 }
 
 std::string entry_text(const model::ScheduleEntry& entry) {
@@ -33,86 +28,6 @@ std::string entry_text(const model::ScheduleEntry& entry) {
                                                        entry.instead_of, entry.step, entry.nth);
     return fmt::format("{} {}", entry.run, place);
 }
-
-class LogJudge {
-  public:
-    LogJudge(const model::World& world, std::vector<Failure>& failures)
-        : world_(world), events_(world.log().events()), failures_(failures) {}
-
-    void judge(const std::vector<LogClaim>& claims) {
-        for (const LogClaim& claim : claims) {
-            switch (claim.mode) {
-                case LogMode::never:
-                    forbidden_.push_back(&claim.pattern);
-                    break;
-                case LogMode::then:
-                    if (!then(claim.pattern)) return;
-                    break;
-                case LogMode::next:
-                    if (!next(claim.pattern)) return;
-                    break;
-            }
-        }
-        check_forbidden(events_.size());
-    }
-
-  private:
-    bool then(const EventPattern& pattern) {
-        std::size_t i = at_;
-        while (i < events_.size() && !matches(world_, events_[i], pattern)) ++i;
-        if (i == events_.size()) {
-            fail("event: " + pattern.text,
-                 at_ == 0 ? "in the log"
-                          : fmt::format("after {}", event_text(world_, events_[at_ - 1])),
-                 "no such event");
-            return false;
-        }
-        check_forbidden(i);
-        at_ = i + 1;
-        return true;
-    }
-
-    bool next(const EventPattern& pattern) {
-        std::size_t i = at_;
-        while (i < events_.size() && events_[i].kind == model::EventKind::insn &&
-               pattern.kind != model::EventKind::insn) {
-            ++i;
-        }
-        if (i == events_.size() || !matches(world_, events_[i], pattern)) {
-            fail("next event: " + pattern.text, pattern.text,
-                 i == events_.size() ? "the end of the log" : event_text(world_, events_[i]));
-            return false;
-        }
-        check_forbidden(i);
-        at_ = i + 1;
-        return true;
-    }
-
-    // The patterns that must not occur from the last match up to event `end`.
-    void check_forbidden(std::size_t end) {
-        for (const EventPattern* pattern : forbidden_) {
-            for (std::size_t i = at_; i < end; ++i) {
-                if (!matches(world_, events_[i], *pattern)) continue;
-                failures_.push_back({"never: " + pattern->text, "no such event",
-                                     event_text(world_, events_[i]), events_[i].step});
-                break;
-            }
-        }
-        forbidden_.clear();
-    }
-
-    u64 step_of(std::size_t i) const { return i == 0 ? 0 : events_[i - 1].step; }
-    void fail(std::string expectation, std::string expected, std::string got) {
-        failures_.push_back(
-            {std::move(expectation), std::move(expected), std::move(got), step_of(at_)});
-    }
-
-    const model::World& world_;
-    std::span<const model::Event> events_;
-    std::vector<Failure>& failures_;
-    std::vector<const EventPattern*> forbidden_;
-    std::size_t at_ = 0;  // events before this one are behind us
-};
 
 }  // namespace
 
@@ -131,7 +46,9 @@ void judge(const model::World& world, const Expectations& expect, std::vector<Fa
         failures.push_back({fmt::format("memory at {:#x}", claim.address), bytes_text(claim.bytes),
                             bytes_text(got), last, true});
     }
-    LogJudge(world, failures).judge(expect.log);
+    LogJudge(world.log(), failures, [&](const model::Event& event, const EventPattern& p) {
+        return matches(world, event, p);
+    }).judge(expect.log);
 }
 
 std::vector<Failure> judge(const model::World& world, const Scenario& scenario,

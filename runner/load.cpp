@@ -9,6 +9,7 @@
 #include "model/world.hpp"
 #include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
+#include "runner/load_kvm.hpp"
 #include "runner/load_matrix.hpp"
 #include "runner/load_variants.hpp"
 #include "runner/load_world.hpp"
@@ -153,7 +154,9 @@ namespace {
 std::optional<Scenario> finish(const std::unique_ptr<const JsonDocument>& document,
                                const std::string& file, Diagnostics& own,
                                Diagnostics& diagnostics) {
-    auto scenario = document ? read_scenario(*document, file, own) : std::nullopt;
+    auto scenario = !document                    ? std::nullopt
+                    : is_kvm_scenario(*document) ? read_kvm_scenario(*document, file, own)
+                                                 : read_scenario(*document, file, own);
     const bool good = own.empty();
     diagnostics.append(own);
     return good ? std::move(scenario) : std::nullopt;

@@ -124,20 +124,6 @@ EventPattern read_pattern(const Node& node, const Labels& labels) {
     return pattern;
 }
 
-LogClaim read_log_claim(const Node& node, const Labels& labels) {
-    for (const auto& [key, mode] : {std::pair{"next", LogMode::next}, {"never", LogMode::never}}) {
-        for (const Node& member : node.is_object() ? node.members() : std::vector<Node>()) {
-            if (member.key() != key) continue;
-            for (const Node& other : node.members()) {
-                if (other.key() == key) continue;
-                other.error_at_key(fmt::format("nothing can stand beside \"{}\"", key));
-            }
-            return {mode, read_pattern(member, labels)};
-        }
-    }
-    return {LogMode::then, read_pattern(node, labels)};
-}
-
 // A number; or a register wider than 64 bits with all its digits: 20 for x87's, 32 for SSE's.
 Vec128 read_value(const Node& node) {
     if (node.is_string()) {
@@ -151,6 +137,20 @@ Vec128 read_value(const Node& node) {
 }
 
 }  // namespace
+
+LogClaim read_log_claim(const Node& node, const Labels& labels) {
+    for (const auto& [key, mode] : {std::pair{"next", LogMode::next}, {"never", LogMode::never}}) {
+        for (const Node& member : node.is_object() ? node.members() : std::vector<Node>()) {
+            if (member.key() != key) continue;
+            for (const Node& other : node.members()) {
+                if (other.key() == key) continue;
+                other.error_at_key(fmt::format("nothing can stand beside \"{}\"", key));
+            }
+            return {mode, read_pattern(member, labels)};
+        }
+    }
+    return {LogMode::then, read_pattern(node, labels)};
+}
 
 bool can_be_expected(model::Format format) {
     using model::Format;

@@ -14,6 +14,9 @@ namespace vtlsim::runner {
 
 Expectations read_expectations(const Node& node, const Labels& labels);
 
+// One entry of "log".
+LogClaim read_log_claim(const Node& node, const Labels& labels);
+
 // Reports a path that names no value (model/fields.hpp) at the node or, if it has one, its key.
 bool check_path(const Node& node, const std::string& path);
 

@@ -8,6 +8,7 @@
 #include "runner/around.hpp"
 #include "runner/format.hpp"
 #include "runner/load.hpp"
+#include "runner/run_kvm.hpp"
 
 namespace vtlsim::runner {
 
@@ -29,6 +30,7 @@ std::string Result::id() const {
 }
 
 Result run_variant(const Scenario& scenario, const Variant& variant, const Look& look) {
+    if (scenario.kvm) return run_kvm_variant(*scenario.kvm, variant.kvm);
     const model::WorldConfig config = scenario.config(variant);
     model::World world(config);
     world.run();
@@ -70,7 +72,7 @@ Result result_of(const model::World& world, const model::WorldConfig& config,
         // No scenario passes on a gap of the model, whatever it expects.
         result.status = Status::error;
         result.failures.push_back(
-            {"everything is modelled", "no gap", event_text(world, *gap), gap->step});
+            {"everything is modelled", "no gap", event_text(world.log(), *gap), gap->step});
     } else if (limited && scenario.expected_end(variant) != end) {
         // What is expected might still have come.
         result.status = Status::limit;

@@ -67,6 +67,7 @@ struct Variant {
     std::vector<std::pair<std::string, std::string>> choice;
     model::Switches switches;
     std::vector<std::size_t> expect;  // indices into Scenario::expectations
+    std::size_t kvm = 0;              // index into KvmScenario::variants, if it is one
     // Why it is known to fail; empty if it has to pass.
     std::string xfail;
 
@@ -92,7 +93,12 @@ struct GoldenTrace {
     std::vector<model::EventKind> hidden;
 };
 
+struct KvmScenario;
+
 struct Scenario : ScenarioHead {
+    // Set for a KVM scenario (load_kvm.hpp): it has no world, and nothing but the head and the
+    // variants' choices is filled in here.
+    std::shared_ptr<const KvmScenario> kvm;
     // Its switches, and the addresses of events at labels of the VTL2 kernel, are a variant's:
     // config() fills them in.
     model::WorldConfig world;

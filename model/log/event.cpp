@@ -51,6 +51,69 @@ constexpr std::string_view kVpState[] = {"avail",          "sync",          "asy
                                          "async-stopping", "async-stopped", "async-starting"};
 constexpr std::string_view kCommands[] = {"none", "run-vp", "get-vp-registers", "set-vp-registers",
                                           "translate-gva"};
+// KVM's words (model/kvm): the numbers of its API, and its own enumerations.
+constexpr std::string_view kKvmReturns[] = {"ok", "eintr", "eagain", "einval", "error"};
+constexpr std::string_view kKvmReasons[] = {"unknown",
+                                            "exception",
+                                            "io",
+                                            "hypercall",
+                                            "debug",
+                                            "hlt",
+                                            "mmio",
+                                            "irq-window-open",
+                                            "shutdown",
+                                            "fail-entry",
+                                            "intr",
+                                            "set-tpr",
+                                            "tpr-access",
+                                            "s390-sieic",
+                                            "s390-reset",
+                                            "dcr",
+                                            "nmi",
+                                            "internal-error",
+                                            "osi",
+                                            "papr-hcall",
+                                            "s390-ucontrol",
+                                            "watchdog",
+                                            "s390-tsch",
+                                            "epr",
+                                            "system-event",
+                                            "s390-stsi",
+                                            "ioapic-eoi",
+                                            "hyperv",
+                                            "arm-nisv",
+                                            "rdmsr",
+                                            "wrmsr"};
+constexpr std::string_view kKvmCompletions[] = {"none", "skip",     "fast-out",   "fast-in",
+                                                "zero", "emulator", "mmio-write", "msr"};
+constexpr std::string_view kKvmEvents[] = {"exception", "interrupt", "nmi"};
+constexpr std::string_view kKvmActions[] = {"get-regs",
+                                            "set-regs",
+                                            "rewrite-regs",
+                                            "rewrite-sregs",
+                                            "sync-regs",
+                                            "bad-dirty-regs",
+                                            "reset-bsp",
+                                            "reset-bsp-regs-first",
+                                            "init-sipi",
+                                            "mp-state",
+                                            "get-mp-state",
+                                            "move-vcpu",
+                                            "restore-state",
+                                            "save-state",
+                                            "guest-debug",
+                                            "irq-window",
+                                            "interrupt",
+                                            "nmi",
+                                            "exception",
+                                            "clear-exception",
+                                            "shadow",
+                                            "write-memory",
+                                            "answer",
+                                            "msr-error",
+                                            "immediate-exit",
+                                            "resume",
+                                            "stop"};
 
 }  // namespace
 
@@ -86,6 +149,16 @@ std::span<const std::string_view> format_words(Format format) {
             return kCommands;
         case Format::end_reason:
             return kEndReasons;
+        case Format::kvm_return:
+            return kKvmReturns;
+        case Format::kvm_reason:
+            return kKvmReasons;
+        case Format::kvm_completion:
+            return kKvmCompletions;
+        case Format::kvm_event:
+            return kKvmEvents;
+        case Format::kvm_action:
+            return kKvmActions;
         default:
             return {};
     }

@@ -40,6 +40,11 @@ enum class Format : u8 {
     vp_state,    // VpState
     cpu_status,  // CpuStatus
     text,        // index of a text in the log
+    kvm_return,  // kvm::Return
+    kvm_reason,  // kvm::ExitReason
+    kvm_completion,
+    kvm_event,   // 0 exception, 1 interrupt, 2 NMI
+    kvm_action,  // kvm::ActionKind
 };
 
 inline constexpr u64 kNone = ~u64{0};

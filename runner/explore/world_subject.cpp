@@ -67,7 +67,7 @@ std::vector<Violation> WorldSubject::violations() const {
         const auto gap = std::find_if(events.begin(), events.end(), [](const model::Event& e) {
             return e.kind == model::EventKind::not_modelled;
         });
-        const std::string what = gap == events.end() ? "" : event_text(world_, *gap);
+        const std::string what = gap == events.end() ? "" : event_text(world_.log(), *gap);
         out.push_back({"everything-is-modelled", what, what, {}});
     }
     return out;

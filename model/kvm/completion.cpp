@@ -1,0 +1,86 @@
+#include "model/kvm/model_vm.hpp"
+
+namespace vtlsim::model::kvm {
+
+using sim::Exit;
+using sim::ExitKind;
+using sim::Reg;
+
+ModelVm::Next ModelVm::complete() {
+    const Completion cui = std::exchange(cui_, Completion::none);
+    pio_.count = 0;
+    const auto done = [&](Next next, bool was_cancelled = false) {
+        log(EventKind::kvm_complete, {static_cast<u64>(cui), was_cancelled});
+        return next;
+    };
+    switch (cui) {
+        case Completion::none:
+        case Completion::zero:
+            return done(Next::guest);
+        case Completion::skip:
+            if (pio_.in) merge_rax();
+            return done(skip());
+        case Completion::fast_out:
+            if (cancelled()) return done(Next::guest, true);
+            return done(skip());
+        case Completion::fast_in:
+            if (switches_.kvm == Version::v1a || switches_.kvm == Version::v1b ||
+                switches_.kvm == Version::v1c) {
+                merge_rax();
+                return done(Next::guest);
+            }
+            if (cancelled()) return done(Next::guest, true);
+            merge_rax();
+            return done(skip());
+        case Completion::emulator:
+            return done(complete_emulator());
+        case Completion::mmio_write:
+            return done(mmio_write_piece());
+        case Completion::msr:
+            return done(complete_msr());
+    }
+    return Next::guest;
+}
+
+ModelVm::Next ModelVm::msr_exit(const Exit& exit) {
+    if (!script_.userspace_msr) {
+        queue_fault({.vector = sim::Vector::gp, .has_error_code = true});
+        return Next::guest;
+    }
+    const bool read = exit.kind == ExitKind::rdmsr;
+    stop(read ? ExitReason::rdmsr : ExitReason::wrmsr);
+    run_.msr = exit.msr;
+    run_.msr_value = read ? 0 : exit.value;
+    msr_error_ = false;
+    read_data_.clear();
+    em_.insn = exit;
+    em_.rip = cpu_->get(Reg::rip);
+    em_.next_rip = latch_.next_rip;
+    em_.rflags = get_rflags();
+    em_.tf = (em_.rflags & 0x100) != 0;
+    em_.registers_stale = false;
+    cui_ = Completion::msr;
+    return Next::userspace;
+}
+
+// No comparison of RIP anywhere (kvm-pio.md 5). The emulator's variant keeps to its old decode.
+ModelVm::Next ModelVm::complete_msr() {
+    const bool read = em_.insn.kind == ExitKind::rdmsr;
+    if (msr_error_) {
+        queue_fault({.vector = sim::Vector::gp, .has_error_code = true});
+        return Next::guest;
+    }
+    const bool slow = switches_.kvm == Version::slow;
+    if (read && !(slow && em_.registers_stale)) {
+        u64 value = 0;
+        for (std::size_t i = 0; i < 8 && i < read_data_.size(); ++i) {
+            value |= u64{read_data_[i]} << 8 * i;
+        }
+        cpu_->set(Reg::rax, value & 0xFFFFFFFF);
+        cpu_->set(Reg::rdx, value >> 32);
+    }
+    if (!slow) return skip();
+    return emulator_done(false, true);
+}
+
+}  // namespace vtlsim::model::kvm

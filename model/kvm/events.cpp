@@ -1,0 +1,76 @@
+#include "model/kvm/model_vm.hpp"
+#include "model/kvm/watcher.hpp"
+
+namespace vtlsim::model::kvm {
+
+using sim::Reg;
+using sim::Vector;
+
+// kvm-pio.md 3, "Event order on entry": what is injected already, then a pending exception, then
+// NMI. An IRQ of the userspace PIC counts as injected from KVM_INTERRUPT on.
+bool ModelVm::inject() {
+    if (events_.exception_injected || events_.exception_pending) {
+        const bool fresh = events_.exception_pending;
+        events_.exception_injected = events_.exception_pending = false;
+        if (fresh && events_.exception == 1 && events_.has_payload) {
+            cpu_->set(Reg::dr6, (cpu_->get(Reg::dr6) & ~u64{0xF}) | events_.payload);
+        }
+        sim::Fault fault;
+        fault.vector = static_cast<Vector>(events_.exception);
+        fault.has_error_code = events_.has_error_code;
+        fault.error_code = events_.error_code;
+        events_.has_error_code = events_.has_payload = false;
+        log(EventKind::kvm_inject, {0, events_.exception});
+        return delivered(cpu_->inject_fault(fault));
+    }
+    if (events_.nmi_injected) {
+        events_.nmi_injected = false;
+        log(EventKind::kvm_inject, {2, 2});
+        cpu_->raise_nmi();
+        return true;
+    }
+    if (events_.interrupt_injected) {
+        events_.interrupt_injected = false;
+        log(EventKind::kvm_inject, {1, events_.interrupt});
+        return delivered(cpu_->deliver_interrupt(events_.interrupt));
+    }
+    if (debug_.block_irq) return true;
+    if (events_.nmi_pending && cpu_->get(Reg::nmi_blocked) == 0) {
+        events_.nmi_pending = false;
+        log(EventKind::kvm_inject, {2, 2});
+        cpu_->raise_nmi();
+    }
+    return true;
+}
+
+bool ModelVm::delivered(const std::optional<sim::Outcome>& outcome) {
+    events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
+    if (!outcome) return true;
+    return handle(*outcome) == Next::guest;
+}
+
+void ModelVm::queue_debug_trap(u64 dr6) {
+    events_.exception_pending = true;
+    events_.exception_injected = false;
+    events_.exception = 1;
+    events_.has_error_code = false;
+    events_.has_payload = true;
+    events_.payload = dr6;
+}
+
+void ModelVm::queue_fault(const sim::Fault& fault) {
+    if (fault.vector == Vector::pf) cpu_->set(Reg::cr2, fault.cr2);
+    events_.exception_injected = true;
+    events_.exception_pending = false;
+    events_.exception = static_cast<u8>(fault.vector);
+    events_.has_error_code = fault.has_error_code;
+    events_.error_code = fault.error_code;
+    events_.has_payload = false;
+}
+
+bool ModelVm::window_open() const {
+    return (cpu_->get(Reg::rflags) & 0x200) != 0 && cpu_->get(Reg::shadow) == 0 &&
+           !events_.interrupt_injected;
+}
+
+}  // namespace vtlsim::model::kvm

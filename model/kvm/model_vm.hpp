@@ -1,0 +1,215 @@
+// A model of KVM's x86 vCPU as userspace sees it: who moves RIP when, and what userspace may do in
+// between (kvm-pio.md). sim/ executes the guest; this decides what an exit does. The version of KVM
+// is a switch. One vCPU; the LAPIC is userspace's.
+//
+//   run.cpp          KVM_RUN: its order, and the loop around the guest
+//   events.cpp       what is injected at entry
+//   fast_path.cpp    exits of a CPU with VMX or SVM: IN and OUT, and the vendor's skip
+//   slow_path.cpp    the full emulator: IN, OUT, INS, OUTS
+//   mmio.cpp         accesses to what is not RAM, always by the emulator
+//   completion.cpp   what the next KVM_RUN does with a pending exit
+//   guest_debug.cpp  single-step, breakpoints, TF
+//   registers.cpp    the other ioctls
+#pragma once
+
+#include <memory>
+
+#include "model/kvm/switches.hpp"
+#include "model/kvm/vm.hpp"
+#include "model/log/event_log.hpp"
+
+namespace vtlsim::model::kvm {
+
+// complete_userspace_io: what the next KVM_RUN calls.
+enum class Completion : u8 {
+    none,
+    skip,        // v0: the vendor's skip, unconditionally; IN writes RAX
+    fast_out,    // v2: compare linear RIP, then skip
+    fast_in,     // v1c: RAX; v2: compare, RAX, then skip
+    zero,        // v3, port 7Eh: nothing left but the count
+    emulator,    // the emulator goes on from its old decode: IN, INS, MMIO reads
+    mmio_write,  // further pieces of a write
+    msr,         // write EDX:EAX or inject #GP, then skip
+};
+
+class ModelVm final : public Vm {
+  public:
+    // `log` may be null; it must outlive the Vm.
+    ModelVm(const Guest& guest, const Script& script, const Switches& switches,
+            EventLog* log = nullptr);
+    ~ModelVm() override;
+
+    RunExit run() override;
+    bool exhausted() const override { return steps_left_ == 0; }
+    std::string problem() const override { return problem_; }
+    void get_regs(sim::CpuState& state) override;
+    void set_regs(const sim::CpuState& state) override;
+    void get_sregs(sim::CpuState& state) override;
+    void set_sregs(const sim::CpuState& state) override;
+    void get_debug_registers(sim::CpuState& state) override;
+    void set_debug_registers(const sim::CpuState& state) override;
+    VcpuEvents get_events() override;
+    void set_events(const VcpuEvents& events) override;
+    u32 get_mp_state() override { return mp_state_; }
+    void set_mp_state(u32 state) override;
+    void sync_regs(const sim::CpuState& state, bool known) override;
+    void set_guest_debug(const GuestDebug& debug) override;
+    void interrupt(u8 vector) override;
+    void nmi() override;
+    void init_sipi(u8 vector) override;
+    void set_immediate_exit(bool on) override { immediate_exit_ = on; }
+    void request_interrupt_window(bool on) override { window_requested_ = on; }
+    void set_read_data(std::span<const u8> data) override;
+    void set_msr_error(bool error) override { msr_error_ = error; }
+    void read_memory(u64 physical, std::span<u8> out) override;
+    void write_memory(u64 physical, std::span<const u8> bytes) override;
+    void replace_vcpu() override;
+    void observe(Observation& observation) override;
+
+    const sim::Cpu& cpu() const { return *cpu_; }
+    u64 steps() const { return steps_; }
+
+  private:
+    class Watcher;
+    // What a step of KVM_RUN leads to: back to userspace with run_, or on with the guest.
+    enum class Next : u8 { userspace, guest };
+
+    // run.cpp
+    Next enter();  // one round: events, then the guest, then its exit
+    Next handle(const sim::Outcome& outcome);
+    Next handle_exit(const sim::Exit& exit);
+    Next stop(ExitReason reason);
+    Next not_modelled(std::string what);
+    sim::Outcome execute(u64 steps, u64 iterations = u64{1} << 24);
+    u64 mode_mask() const;  // of RIP in the mode at hand
+    u64 code_mode() const;  // 0: 64-bit, 1: 32-bit, 2: 16-bit
+
+    // events.cpp
+    bool inject();  // false: run_ is filled, back to userspace
+    bool delivered(const std::optional<sim::Outcome>& outcome);
+    void queue_debug_trap(u64 dr6);
+    void queue_fault(const sim::Fault& fault);
+    bool window_open() const;
+
+    // fast_path.cpp
+    bool is_fast(const sim::Exit& exit) const;
+    Next fast_io(const sim::Exit& exit);
+    Next skip();  // kvm_skip_emulated_instruction
+    void move_rip();
+    void latch(const sim::Exit& exit);
+    void merge_rax();
+    bool cancelled() const;
+    std::optional<u8> length_at_rip() const;
+
+    // slow_path.cpp
+    Next slow_io(const sim::Exit& exit);
+    Next emulate_outs();
+    Next emulate_in(bool completing);
+    Next complete_emulator();
+    void decode(const sim::Exit& exit);
+    void io_exit(u32 count);
+    Next emulator_done(bool to_userspace, bool retired);
+    bool string_memory(u64 offset, sim::Seg segment, std::span<u8> bytes, bool write);
+    void advance(sim::Reg reg, i64 by);
+    void in_kernel_access(const sim::Exit& exit);
+    const Device* in_kernel_device(u16 port) const;
+
+    // mmio.cpp
+    Next mmio(const sim::Exit& exit);
+    Next mmio_goes_on(const sim::Exit& exit);
+    Next mmio_read_exit();
+    Next complete_mmio_read();
+    Next mmio_execute();
+    void add_write_pieces(u64 at, const std::vector<u8>& data);
+    Next mmio_write_piece();
+
+    // completion.cpp
+    Next complete();
+    Next complete_msr();
+    Next msr_exit(const sim::Exit& exit);
+
+    // guest_debug.cpp
+    bool stepping() const { return debug_.single_step; }
+    bool by_hardware() const;  // whether the CPU itself executes the guest
+    u64 linear_rip() const { return linear_rip(cpu_->get(sim::Reg::rip)); }
+    u64 linear_rip(u64 rip) const;
+    u64 get_rflags() const;
+    void set_rflags(u64 value);
+    Next do_singlestep();
+    Next debug_exit(u64 dr6);
+    void load_breakpoints(bool entering);
+
+    // registers.cpp
+    void reset_vcpu(u8 sipi_vector);
+
+    u64 log_step(const sim::Cpu& cpu) const { return steps_ + cpu.steps() - run_from_ + 1; }
+    void log(EventKind kind, std::initializer_list<u64> args = {});
+    void log_text(EventKind kind, std::string text);
+
+    const Guest guest_;
+    const Script script_;
+    const Switches switches_;
+    EventLog* const log_;
+    sim::Machine machine_;
+    sim::Cpu* cpu_ = nullptr;
+    std::unique_ptr<Watcher> watcher_;
+    u64 steps_left_;
+    u64 steps_ = 0;
+    u64 run_from_ = 0;  // cpu_->steps() when the run at hand began
+    std::string problem_;
+
+    // --- kvm_run ---
+    RunExit run_;
+    bool immediate_exit_ = false;
+    bool window_requested_ = false;
+    bool msr_error_ = false;
+    std::vector<u8> read_data_;  // of the exit at hand, as userspace left it
+    enum class Dirty : u8 { no, yes, unknown } dirty_ = Dirty::no;
+    sim::CpuState synced_{};
+
+    // --- the vCPU beside its registers ---
+    Completion cui_ = Completion::none;
+    u32 mp_state_ = 0;
+    std::optional<u8> pending_sipi_;
+    VcpuEvents events_;
+    GuestDebug debug_;
+    u64 singlestep_rip_ = 0;
+    struct Pio {
+        u16 port = 0;
+        u8 size = 0;
+        bool in = false;
+        u32 count = 0;
+        u64 linear_rip = 0;
+        u64 rip = 0;  // a2
+    } pio_;
+    std::vector<u8> pio_data_;
+    struct {  // the vendor's exit latch
+        u8 length = 0;
+        u64 next_rip = 0;
+    } latch_;
+    // Of the rejected alternatives: whether userspace has written RIP, set MP_STATE, or announced.
+    bool rip_written_ = false, mp_state_set_ = false, announced_ = false;
+    struct Emulator {
+        sim::Exit insn;
+        u64 rip = 0;       // ctxt->eip: of the instruction
+        u64 next_rip = 0;  // ctxt->_eip
+        u64 rflags = 0;    // without TF under single-step
+        bool tf = false;
+        bool registers_stale = false;  // userspace wrote GPRs: the cache is dropped
+        u64 pointer = 0;               // INS: the offset that was decoded
+        std::array<u8, 1024> ahead{};  // io_read.data; kept from one instruction to the next
+        std::size_t ahead_at = 0, ahead_end = 0;
+    } em_;
+    struct Mmio {
+        std::vector<std::pair<u64, std::vector<u8>>> reads;   // done
+        u64 at = 0;                                           // the piece at hand
+        u64 left = 0;                                         // bytes of the access from `at`
+        std::vector<std::pair<u64, std::vector<u8>>> writes;  // to come
+        bool pending = false;                                 // a read exit is at hand
+    } mmio_;
+    sim::CpuState decoded_{};  // when the emulator decoded em_.insn
+    u32 pio_latched_ = 0;      // of IN and INS: vcpu->arch.pio.count
+    std::array<u64, 5> guest_dr_{};
+};
+
+}  // namespace vtlsim::model::kvm

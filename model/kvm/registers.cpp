@@ -1,0 +1,159 @@
+#include <algorithm>
+
+#include "model/kvm/model_vm.hpp"
+#include "model/kvm/watcher.hpp"
+
+namespace vtlsim::model::kvm {
+
+using sim::CpuState;
+using sim::Reg;
+
+namespace {
+
+constexpr u32 kRunnable = 0;
+
+// RAX to R15 and RIP; RFLAGS has its own rules.
+template <class F>
+void each_general(F f) {
+    for (std::size_t i = 0; i < 16; ++i) f(sim::gpr(i));
+    f(Reg::rip);
+}
+
+template <class F>
+void each_system(F f) {
+    for (std::size_t i = index_of(Reg::es); i <= index_of(Reg::cr8); ++i) f(static_cast<Reg>(i));
+    f(Reg::efer);
+    f(Reg::apic_base);
+}
+
+template <class F>
+void each_debug(F f) {
+    for (Reg reg : {Reg::dr0, Reg::dr1, Reg::dr2, Reg::dr3, Reg::dr6, Reg::dr7}) f(reg);
+}
+
+}  // namespace
+
+void ModelVm::get_regs(CpuState& state) {
+    each_general([&](Reg reg) { state[reg] = cpu_->get(reg); });
+    state[Reg::rflags] = get_rflags();
+}
+
+void ModelVm::set_regs(const CpuState& state) {
+    em_.registers_stale = true;
+    rip_written_ = true;
+    each_general([&](Reg reg) { cpu_->set(reg, state[reg]); });
+    set_rflags(state[Reg::rflags] | 2);
+    events_.exception_pending = false;  // kvm-pio.md 1.3, P10
+}
+
+void ModelVm::get_sregs(CpuState& state) {
+    const CpuState now = cpu_->state();
+    each_system([&](Reg reg) { state[reg] = now[reg]; });
+}
+
+void ModelVm::set_sregs(const CpuState& state) {
+    CpuState now = cpu_->state();
+    each_system([&](Reg reg) { now[reg] = state[reg]; });
+    cpu_->set_state(now);
+}
+
+void ModelVm::get_debug_registers(CpuState& state) {
+    each_debug([&](Reg reg) { state[reg] = cpu_->get(reg); });
+}
+
+void ModelVm::set_debug_registers(const CpuState& state) {
+    each_debug([&](Reg reg) { cpu_->set(reg, state[reg]); });
+}
+
+VcpuEvents ModelVm::get_events() {
+    VcpuEvents out = events_;
+    out.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
+    out.nmi_masked = cpu_->get(Reg::nmi_blocked) != 0;
+    return out;
+}
+
+void ModelVm::set_events(const VcpuEvents& events) {
+    events_ = events;
+    cpu_->set(Reg::shadow, events.shadow);
+    cpu_->set(Reg::nmi_blocked, events.nmi_masked);
+}
+
+void ModelVm::set_mp_state(u32 state) {
+    mp_state_ = state;
+    mp_state_set_ = true;
+}
+
+void ModelVm::sync_regs(const CpuState& state, bool known) {
+    synced_ = state;
+    dirty_ = known ? Dirty::yes : Dirty::unknown;
+}
+
+void ModelVm::interrupt(u8 vector) {
+    events_.interrupt_injected = true;
+    events_.interrupt = vector;
+    events_.interrupt_soft = false;
+}
+
+void ModelVm::nmi() { events_.nmi_pending = true; }
+
+void ModelVm::init_sipi(u8 vector) {
+    if (mp_state_ == kRunnable) {
+        reset_vcpu(vector);
+    } else {
+        pending_sipi_ = vector;
+    }
+}
+
+// kvm_vcpu_reset and kvm_vcpu_deliver_sipi_vector. The completion survives (kvm-pio.md 4.5).
+void ModelVm::reset_vcpu(u8 sipi_vector) {
+    CpuState s = sim::reset_state();
+    const CpuState old = cpu_->state();
+    constexpr u64 kCacheBits = 0x60000000;  // INIT keeps CD and NW
+    s[Reg::cr0] = 0x10 | (old[Reg::cr0] & kCacheBits);
+    s[Reg::rdx] = 0x600;
+    s[Reg::cs] = u64{sipi_vector} << 8;
+    s[Reg::cs_base] = u64{sipi_vector} << 12;
+    s[Reg::rip] = 0;
+    cpu_->set_state(s);
+    events_ = {};
+    mp_state_ = kRunnable;
+    log(EventKind::kvm_reset, {sipi_vector});
+}
+
+void ModelVm::set_read_data(std::span<const u8> data) {
+    read_data_.assign(data.begin(), data.end());
+}
+
+void ModelVm::read_memory(u64 physical, std::span<u8> out) { machine_.read(physical, out); }
+
+void ModelVm::write_memory(u64 physical, std::span<const u8> bytes) {
+    if (!machine_.write(physical, bytes)) problem_ = "out of memory";
+}
+
+void ModelVm::replace_vcpu() {
+    cpu_ = &machine_.add_cpu();
+    cpu_->set_exits({.ports = true, .cpuid = false, .unknown_msr = true});
+    cpu_->set_state(sim::reset_state());
+    cui_ = Completion::none;
+    mp_state_ = kRunnable;
+    pending_sipi_.reset();
+    events_ = {};
+    debug_ = {};
+    singlestep_rip_ = 0;
+    pio_ = {};
+    em_ = {};
+    mmio_ = {};
+    rip_written_ = mp_state_set_ = announced_ = false;
+    run_ = {};
+    immediate_exit_ = window_requested_ = msr_error_ = false;
+    dirty_ = Dirty::no;
+}
+
+void ModelVm::observe(Observation& observation) {
+    observation.registers = cpu_->state();
+    observation.registers[Reg::rflags] = get_rflags();
+    observation.events = get_events();
+    observation.mp_state = mp_state_;
+}
+
+}  // namespace vtlsim::model::kvm

@@ -1,0 +1,182 @@
+#include "model/kvm/model_vm.hpp"
+#include "model/kvm/watcher.hpp"
+
+namespace vtlsim::model::kvm {
+
+using sim::Exit;
+using sim::ExitKind;
+using sim::Reg;
+
+namespace {
+
+constexpr u32 kUninitialized = 1;
+
+}  // namespace
+
+ModelVm::ModelVm(const Guest& guest, const Script& script, const Switches& switches, EventLog* log)
+    : guest_(guest),
+      script_(script),
+      switches_(switches),
+      log_(log),
+      steps_left_(script.max_steps),
+      pio_data_(sim::kPageSize) {
+    for (const MemoryImage& image : initial_memory(guest_)) {
+        if (!machine_.write(image.address, image.bytes)) problem_ = "out of memory";
+    }
+    machine_.set_ram(0, ram_of(guest_));
+    watcher_ = std::make_unique<Watcher>(*this);
+    replace_vcpu();
+    cpu_->set_state(initial_state(guest_));
+    events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
+}
+
+ModelVm::~ModelVm() = default;
+
+u64 ModelVm::mode_mask() const {
+    const sim::CpuState s = cpu_->state();
+    if (sim::attr::long_code(s[Reg::cs_attr]) && (s[Reg::efer] & 0x400) != 0) return ~u64{0};
+    return 0xFFFFFFFF;
+}
+
+u64 ModelVm::code_mode() const {
+    if (mode_mask() == ~u64{0}) return 0;
+    constexpr u64 kBig = 1 << 14;
+    const bool protect = (cpu_->get(Reg::cr0) & 1) != 0;
+    return protect && (cpu_->get(Reg::cs_attr) & kBig) != 0 ? 1 : 2;
+}
+
+// kvm-pio.md 1.4, in its order.
+RunExit ModelVm::run() {
+    log(EventKind::kvm_run, {immediate_exit_});
+    if (mp_state_ == kUninitialized) {
+        // Blocks until the INIT and SIPI are there; the completion is not touched.
+        if (pending_sipi_) reset_vcpu(*pending_sipi_);
+        pending_sipi_.reset();
+        run_.result = Return::eagain;
+        return run_;
+    }
+    if (dirty_ == Dirty::unknown) {
+        dirty_ = Dirty::no;
+        run_.result = Return::einval;
+        return run_;
+    }
+    if (dirty_ == Dirty::yes) set_regs(synced_);
+    dirty_ = Dirty::no;
+    run_.result = Return::ok;
+    Next next = Next::guest;
+    if (cui_ != Completion::none) next = complete();
+    if (next == Next::guest && immediate_exit_) {
+        run_.result = Return::eintr;
+        return run_;
+    }
+    while (next == Next::guest && problem_.empty()) next = enter();
+    return run_;
+}
+
+ModelVm::Next ModelVm::enter() {
+    if (!inject()) return Next::userspace;
+    if (window_requested_ && window_open()) return stop(ExitReason::irq_window_open);
+    if (steps_left_ == 0) return Next::userspace;
+    load_breakpoints(true);
+    // Single-stepping without TF is the emulator's business: it stops after each instruction.
+    const bool one = stepping() && !by_hardware();
+    if (one) cpu_->set(Reg::rflags, get_rflags());
+    const bool looks = debug_.single_step || debug_.use_hw_bp;
+    cpu_->set_deliver_faults(!looks);
+    const sim::Outcome outcome = execute(one ? 1 : window_requested_ ? 1 : steps_left_);
+    cpu_->set_deliver_faults(true);
+    load_breakpoints(false);
+    if (one && std::holds_alternative<sim::StepsDone>(outcome)) {
+        set_rflags(cpu_->get(Reg::rflags));
+        return do_singlestep();
+    }
+    if (one && std::holds_alternative<sim::Halted>(outcome)) {
+        cpu_->set(Reg::activity, 0);
+        set_rflags(cpu_->get(Reg::rflags));
+        return do_singlestep();  // DEBUG takes the place of HLT (kvm-pio.md 3)
+    }
+    return handle(outcome);
+}
+
+sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
+    const u64 before = run_from_ = cpu_->steps();
+    const sim::Outcome outcome = cpu_->run({.steps = steps, .iterations = iterations},
+                                           log_ != nullptr ? watcher_.get() : nullptr);
+    const u64 done = cpu_->steps() - before;
+    steps_ += done;
+    run_from_ = cpu_->steps();
+    steps_left_ -= std::min(steps_left_, done);
+    return outcome;
+}
+
+ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
+    events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
+    if (const auto* exit = std::get_if<Exit>(&outcome)) return handle_exit(*exit);
+    if (const auto* fault = std::get_if<sim::Fault>(&outcome)) {
+        if (fault->vector == sim::Vector::db) return debug_exit(cpu_->get(Reg::dr6));
+        queue_fault(*fault);
+        return Next::guest;
+    }
+    if (std::holds_alternative<sim::Halted>(outcome)) {
+        cpu_->set(Reg::activity, 0);  // the LAPIC is userspace's: the vCPU stays runnable
+        return stop(ExitReason::hlt);
+    }
+    if (std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
+    if (const auto* gap = std::get_if<sim::NotModelled>(&outcome)) return not_modelled(gap->what);
+    if (std::holds_alternative<sim::OutOfMemory>(outcome)) return not_modelled("out of memory");
+    if (std::holds_alternative<sim::OutOfWork>(outcome)) steps_left_ = 0;
+    return steps_left_ == 0 ? Next::userspace : Next::guest;
+}
+
+ModelVm::Next ModelVm::handle_exit(const Exit& exit) {
+    latch(exit);
+    switch (exit.kind) {
+        case ExitKind::io:
+            return is_fast(exit) ? fast_io(exit) : slow_io(exit);
+        case ExitKind::memory:
+            return mmio(exit);
+        case ExitKind::rdmsr:
+        case ExitKind::wrmsr:
+            return msr_exit(exit);
+        case ExitKind::hypercall: {
+            // No hypercall is offered: -KVM_ENOSYS.
+            constexpr u64 kNoSys = ~u64{0} - 999;
+            cpu_->set(Reg::rax, mode_mask() == ~u64{0} ? kNoSys : kNoSys & 0xFFFFFFFF);
+            return skip();
+        }
+        default:
+            return not_modelled("an exit of this kind in a KVM world");
+    }
+}
+
+ModelVm::Next ModelVm::stop(ExitReason reason) {
+    // One writer of exit_reason overwrites another: the payload is a union.
+    const Return result = run_.result;
+    run_ = RunExit{};
+    run_.result = result;
+    run_.reason = reason;
+    return Next::userspace;
+}
+
+ModelVm::Next ModelVm::not_modelled(std::string what) {
+    log_text(EventKind::not_modelled, what);
+    problem_ = std::move(what);
+    return Next::userspace;
+}
+
+void ModelVm::log(EventKind kind, std::initializer_list<u64> args) {
+    if (log_ == nullptr) return;
+    Event e;
+    e.step = steps_ + 1;
+    e.kind = kind;
+    e.lane = Lane::hypervisor;
+    e.rip = cpu_->get(Reg::rip);
+    std::copy(args.begin(), args.end(), e.args.begin());
+    log_->add(e);
+}
+
+void ModelVm::log_text(EventKind kind, std::string text) {
+    if (log_ != nullptr) log(kind, {log_->add_text(std::move(text))});
+}
+
+}  // namespace vtlsim::model::kvm

@@ -1,0 +1,49 @@
+// What the model hears of the guest's execution: for the log, and for MMIO.
+#pragma once
+
+#include "model/kvm/model_vm.hpp"
+
+namespace vtlsim::model::kvm {
+
+class ModelVm::Watcher final : public sim::Observer {
+  public:
+    explicit Watcher(ModelVm& vm) : vm_(vm) {}
+
+    bool before_instruction(const sim::Cpu& cpu, u64 rip) override {
+        if (vm_.log_ == nullptr || !logging) return false;
+        Event e;
+        e.step = vm_.log_step(cpu);
+        e.kind = EventKind::insn;
+        e.lane = Lane::guest;
+        e.rip = rip;
+        const std::vector<u8> bytes = cpu.peek_code(cpu.linear_ip(), 15);
+        for (std::size_t i = 0; i < bytes.size(); ++i) e.args[i / 8] |= u64{bytes[i]} << i % 8 * 8;
+        e.args[2] = bytes.size();
+        e.args[3] = vm_.code_mode();
+        vm_.log_->add(e);
+        return false;
+    }
+    void stored(const sim::Cpu&, u64 physical, std::span<const u8>,
+                std::span<const u8> after) override {
+        stores.emplace_back(physical, std::vector<u8>(after.begin(), after.end()));
+    }
+    void delivering(const sim::Cpu& cpu, const sim::Fault& fault) override {
+        if (vm_.log_ == nullptr || !logging) return;
+        Event e;
+        e.step = vm_.log_step(cpu);
+        e.kind = EventKind::fault;
+        e.lane = Lane::guest;
+        e.rip = cpu.get(sim::Reg::rip);
+        e.args = {static_cast<u64>(fault.vector), fault.has_error_code ? fault.error_code : kNone,
+                  fault.cr2};
+        vm_.log_->add(e);
+    }
+
+    bool logging = true;
+    std::vector<std::pair<u64, std::vector<u8>>> stores;  // to watched pages
+
+  private:
+    ModelVm& vm_;
+};
+
+}  // namespace vtlsim::model::kvm
