@@ -330,7 +330,9 @@ TEST_CASE("Expectations", "[load]") {
          "vtl-return, bounce, shadow, hypercall, msr, store, vmm-write, vmm-run, vmm-exit, "
          "vmm-no-intercept, vmm-assert, vmm-hypercall, vmm-msr, vmm-error, device-read, "
          "device-write, end, not-modelled, driver-state, driver-busy, driver-write, "
-         "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed)"},
+         "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
+         "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
+         "mmio-read, mmio-write)"},
         {with_expect(R"({"log":["halt"]})"),
          "f:2:9: /expect/log/0: expected an object, got a string"},
         {with_expect(R"({"log":[{"event":"exit-io","prot":1}]})"),
@@ -518,7 +520,9 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "vtl-return, bounce, shadow, hypercall, msr, store, vmm-write, vmm-run, vmm-exit, "
          "vmm-no-intercept, vmm-assert, vmm-hypercall, vmm-msr, vmm-error, device-read, "
          "device-write, end, not-modelled, driver-state, driver-busy, driver-write, "
-         "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed)\n"
+         "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
+         "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
+         "mmio-read, mmio-write)\n"
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
          "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, vps, hotplug, "
          "attention_delay, fine_steps, guest_steps, invariants, schedule, tags, xfail, "

@@ -68,7 +68,9 @@ TEST_CASE("Every scenario of the repository is as the schema says", "[schema]") 
     REQUIRE(files.size() > 1);
     for (const std::string& file : files) {
         INFO(file);
-        CHECK(complaints(parse_commented(tests::source_file(file))) == "");
+        const Json document = parse_commented(tests::source_file(file));
+        if (document.contains("kvm")) continue;  // another format: docs/kvm.md
+        CHECK(complaints(document) == "");
     }
 }
 
