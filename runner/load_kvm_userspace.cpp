@@ -68,7 +68,7 @@ GuestDebug read_guest_debug(const Fields& f, const Labels& labels) {
 }
 
 Action read_action(const Node& node, const Labels& labels) {
-    const Fields f = node.object({"do", "registers", "bytes", "at", "value", "vector",
+    const Fields f = node.object({"do", "registers", "bytes", "at", "rip_minus", "value", "vector",
                                   "single_step", "block_irq", "breakpoints"});
     Action a;
     a.kind = static_cast<ActionKind>(
@@ -81,6 +81,10 @@ Action read_action(const Node& node, const Labels& labels) {
         }
     }
     if (const auto n = f.optional("bytes")) a.bytes = n->bytes();
+    if (const auto n = f.optional("rip_minus")) {
+        a.address = 0 - n->integer<u64>(0, 15);
+        a.from_rip = true;
+    }
     if (const auto n = f.optional("at")) a.address = labels.read_address(*n);
     if (const auto n = f.optional("value")) a.value = n->integer();
     if (const auto n = f.optional("vector")) a.value = n->integer<u8>();
@@ -93,7 +97,7 @@ Action read_action(const Node& node, const Labels& labels) {
             needs("registers");
             break;
         case ActionKind::write_memory:
-            needs("at");
+            if (!a.from_rip) needs("at");
             needs("bytes");
             break;
         case ActionKind::answer:

@@ -19,13 +19,19 @@ ModelVm::Next ModelVm::complete() {
             return done(Next::guest);
         case Completion::skip:
             if (pio_.in) merge_rax();
+            if (switches_.kvm == Version::x5) {
+                // From the intercept message, with a 64-bit addition; TF and the shadow are not
+                // touched.
+                cpu_->set(Reg::rip, pio_.rip + latch_.length);
+                return done(Next::guest);
+            }
             return done(skip());
         case Completion::fast_out:
             if (cancelled()) return done(Next::guest, true);
             return done(skip());
         case Completion::fast_in:
             if (switches_.kvm == Version::v1a || switches_.kvm == Version::v1b ||
-                switches_.kvm == Version::v1c) {
+                switches_.kvm == Version::v1c || switches_.kvm == Version::x1) {
                 merge_rax();
                 return done(Next::guest);
             }

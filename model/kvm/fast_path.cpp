@@ -46,7 +46,10 @@ void ModelVm::move_rip() {
         case Vendor::vmx: {
             u64 next = rip + latch_.length;
             // Truncated only if a carry out of bit 31 is seen outside of 64-bit mode.
-            if (((next ^ rip) >> 31 & 3) == 3 && mode_mask() != ~u64{0}) next &= 0xFFFFFFFF;
+            const bool cuts = switches_.flaw != Flaw::skip_never_wraps;
+            if (cuts && ((next ^ rip) >> 31 & 3) == 3 && mode_mask() != ~u64{0}) {
+                next &= 0xFFFFFFFF;
+            }
             cpu_->set(Reg::rip, next);
             break;
         }
@@ -65,6 +68,7 @@ void ModelVm::move_rip() {
             break;
         }
     }
+    if (switches_.flaw == Flaw::skip_keeps_shadow) return;
     cpu_->set(Reg::shadow, 0);
     events_.shadow = 0;
 }
@@ -75,15 +79,16 @@ ModelVm::Next ModelVm::skip() {
     move_rip();
     if (!problem_.empty()) return Next::userspace;
     log(EventKind::kvm_skip, {cpu_->get(Reg::rip)});
-    if (switches_.kvm == Version::v0) return Next::guest;  // TF was not looked at [M]
+    // V0 did not look at TF [M].
+    if (switches_.kvm == Version::v0 || switches_.flaw == Flaw::skip_ignores_tf) return Next::guest;
     if ((raw & kTf) != 0) return do_singlestep();
     return Next::guest;
 }
 
 ModelVm::Next ModelVm::fast_io(const Exit& exit) {
     const Version version = switches_.kvm;
-    const bool skips_first =
-        version == Version::v1a || version == Version::v1b || version == Version::v1c;
+    const bool skips_first = version == Version::v1a || version == Version::v1b ||
+                             version == Version::v1c || version == Version::x1;
     pio_ = {.port = exit.port,
             .size = exit.size,
             .in = exit.in,
@@ -119,7 +124,7 @@ ModelVm::Next ModelVm::fast_io(const Exit& exit) {
         pio_.count = exit.in ? 1 : 0;
         return Next::userspace;
     }
-    if (version == Version::v0) {
+    if (version == Version::v0 || version == Version::x5) {
         cui_ = Completion::skip;
         return Next::userspace;
     }

@@ -144,6 +144,7 @@ struct Action {
     std::vector<std::pair<sim::Reg, u64>> registers;
     std::vector<u8> bytes;
     u64 address = 0;
+    bool from_rip = false;  // write_memory: `address` is added to linear RIP at the exit, mod 2^64
     u64 value = 0;
     GuestDebug debug;
 };

@@ -29,7 +29,7 @@ const Device* ModelVm::in_kernel_device(u16 port) const {
 void ModelVm::in_kernel_access(const Exit& exit) {
     log(EventKind::kvm_device, {exit.port, exit.size, exit.in ? u64{0} : u64{1}, exit.data});
     if (!exit.in) return;
-    read_data_.assign(exit.size, 0xFF);
+    if (switches_.flaw != Flaw::kernel_port_unset) read_data_.assign(exit.size, 0xFF);
     pio_.size = exit.size;
     merge_rax();
 }
@@ -186,9 +186,10 @@ ModelVm::Next ModelVm::emulate_in(bool completing) {
             }
             // The count that KVM latched, not what RCX says now (d07898eaf399).
             completing = false;
-            const std::size_t bytes = std::size_t{pio_latched_} * insn.size;
+            const bool trusts = switches_.flaw == Flaw::rep_ins_trusts_rcx;
+            const std::size_t bytes = (trusts ? n : u64{pio_latched_}) * insn.size;
             for (std::size_t i = 0; i < bytes; ++i) {
-                em_.ahead[i] = i < read_data_.size() ? read_data_[i] : 0;
+                em_.ahead[i] = i < read_data_.size() ? read_data_[i] : pio_data_[i];
             }
             em_.ahead_end = n * insn.size;
         }

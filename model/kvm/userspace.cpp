@@ -153,6 +153,15 @@ class Actor {
         if (any[2]) vm_.set_debug_registers(debug);
     }
 
+    // Of guests whose code is mapped one to one, as all modes here map it.
+    u64 identity_rip() {
+        CpuState state{};
+        vm_.get_sregs(state);
+        vm_.get_regs(state);
+        const bool long_code = sim::attr::long_code(state[Reg::cs_attr]);
+        return state[Reg::rip] + (long_code ? 0 : state[Reg::cs_base]);
+    }
+
     void reset(bool regs_first) {
         CpuState state = sim::reset_state();
         state[Reg::rdx] = 0x600;  // family 6
@@ -270,7 +279,8 @@ class Actor {
                 break;
             }
             case ActionKind::write_memory:
-                vm_.write_memory(action.address, action.bytes);
+                vm_.write_memory(action.address + (action.from_rip ? identity_rip() : 0),
+                                 action.bytes);
                 break;
             case ActionKind::answer: {
                 std::vector<u8> data = action.bytes;
