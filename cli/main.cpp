@@ -111,9 +111,18 @@ int run(int argc, char** argv) {
     verb->callback([&] { status = check_verb(check); });
 
     TraceOptions trace;
-    verb = app.add_subcommand("trace", "Run one scenario and print its event log");
-    verb->add_option("file", trace.file, "Scenario file")->required();
-    verb->add_option("--variant", trace.variant, "Which variant: switch=value,...");
+    verb = app.add_subcommand("trace", "Run one scenario and show what happened, step by step");
+    verb->add_option("files", trace.files, "Scenario file; two for html: beside each other")
+        ->required();
+    verb->add_option("--variant", trace.variants, "Which variant: switch=value,...")
+        ->allow_extra_args(false)
+        ->take_all();
+    verb->add_option("--schedule", trace.schedules,
+                     "Run in the order of this file, as explore prints it; -: the scenario's own")
+        ->allow_extra_args(false)
+        ->take_all();
+    verb->add_option("--format", trace.format, "text, html, json, mermaid, perfetto or svg")
+        ->check(CLI::IsMember({"text", "html", "json", "mermaid", "perfetto", "svg"}));
     verb->add_option("--hide", trace.hide, "Kinds of events to leave out: insn,store,...")
         ->delimiter(',');
     verb->add_option("-o,--output", trace.output, "Write to this file instead of standard output");

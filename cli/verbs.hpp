@@ -8,6 +8,7 @@
 #include "runner/conform/conform.hpp"
 #include "runner/explore/search.hpp"
 #include "runner/suite.hpp"
+#include "runner/trace/recording.hpp"
 
 namespace vtlsim::cli {
 
@@ -51,12 +52,21 @@ struct CheckOptions {
 int check_verb(const CheckOptions& options);
 
 struct TraceOptions {
-    std::string file;
-    std::string variant;
+    // Two of one of these are two runs.
+    std::vector<std::string> files;
+    std::vector<std::string> variants;
+    std::vector<std::string> schedules;  // "-": the scenario's own order
+    std::string format = "text";
     std::vector<std::string> hide;
     std::string output;  // empty: standard output
 };
 int trace_verb(const TraceOptions& options);
+// Loads, runs and records; nothing, after a message, with the exit status. An empty schedule, or
+// "-", is the scenario's own order.
+std::optional<runner::trace::Recording> record_run(const std::string& file,
+                                                   const std::string& variant,
+                                                   const std::string& schedule, bool values,
+                                                   int& status);
 
 struct ListOptions {
     std::string what;

@@ -25,6 +25,16 @@ struct Vp {
     };
 };
 
+// Who wants to see the world itself at each event, where the log tells only what happened.
+class Witness {
+  public:
+    virtual ~Witness() = default;
+    // An atomic step is about to begin: what the one before did is done.
+    virtual void before_step() = 0;
+    // The event is in the log. The step is going on.
+    virtual void logged(const Event& event) = 0;
+};
+
 struct Board {
     explicit Board(const WorldConfig& world_config)
         : config(world_config), machine(sim::Memory(world_config.limits.pages)), buffers(machine) {
@@ -43,6 +53,12 @@ struct Board {
     EventLog log;
     u64 step = 0;
     EndReason end = EndReason::none;
+    Witness* witness = nullptr;
+
+    void next_step() {
+        if (witness != nullptr) witness->before_step();
+        ++step;
+    }
 
     const Switches& switches() const { return config.switches; }
     Vp& vp() { return vps[at]; }
@@ -65,6 +81,7 @@ struct Board {
                 .rip = rip};
         std::copy(args.begin(), args.end(), e.args.begin());
         log.add(e);
+        if (witness != nullptr) witness->logged(e);
     }
     // The lane of the code that is running.
     Lane code_lane() const { return vp().active_vtl == kVtl0 ? Lane::guest : Lane::vtl2; }

@@ -48,7 +48,7 @@ bool World::Watcher::before_instruction(const sim::Cpu& cpu, u64 rip) {
     }
     const bool line = world_.hypervisors_[board.at]->deliverable().has_value();
     if (line != line_ || board.step >= board.config.limits.steps) return true;
-    ++board.step;
+    board.next_step();
     started_ = true;
     direct_ = false;
     rip_ = rip;
@@ -163,7 +163,7 @@ void World::Watcher::stored(const sim::Cpu&, u64 physical, std::span<const u8> b
 void World::Watcher::delivering(const sim::Cpu&, const sim::Fault& f) {
     Board& board = world_.board_;
     // An instruction and the fault that it ends in are one step; a fault of the fetch has none.
-    if (!started_) ++board.step;
+    if (!started_) board.next_step();
     started_ = false;
     board.emit(EventKind::fault, board.code_lane(),
                {static_cast<u64>(f.vector), f.has_error_code ? f.error_code : kNone, f.cr2});

@@ -122,7 +122,7 @@ void World::fire_due_event() {
         board_.touch(Object::vp_pages, board_.at, true);
         vmms_[board_.at]->stop();
     } else {
-        ++board_.step;
+        board_.next_step();
         board_.touch(Object::apic, board_.at, true);
         board_.touch(Object::vp_pages, board_.at, true);
         hypervisors_[board_.at]->interrupt(event->for_vtl, event->vector, event->transient);
@@ -133,7 +133,7 @@ void World::fire_due_event() {
 void World::fire_event(std::size_t index) {
     const PinnedEvent& event = board_.config.events[index];
     pins_[index].fired = true;
-    ++board_.step;
+    board_.next_step();
     if (event.action == PinnedAction::stop) {
         board_.touch(Object::finished, event.vp, true);
         vmms_[event.vp]->request_stop();
@@ -192,7 +192,7 @@ void World::after_run(sim::Outcome outcome, bool line) {
         std::holds_alternative<sim::Halted>(outcome) && line && board_.cpu().interruptible();
     if (wakes && board_.step >= board_.config.limits.steps) return;
     if (wakes || std::holds_alternative<sim::InterruptWindow>(outcome)) {
-        ++board_.step;
+        board_.next_step();
         const u8 vector = hypervisor.accept();
         board_.emit(EventKind::interrupt_accepted, board_.code_lane(), {vector});
         watcher_->did("takes an interrupt");
@@ -226,7 +226,7 @@ void World::after_run(sim::Outcome outcome, bool line) {
 // --- the other actors ---------------------------------------------------------------------------
 
 void World::land_request_ipi() {
-    ++board_.step;
+    board_.next_step();
     driver_.take_request_ipi(board_.at);
     board_.touch(Object::apic, board_.at, true);
     board_.touch(Object::vp_pages, board_.at, true);
@@ -234,7 +234,7 @@ void World::land_request_ipi() {
 }
 
 void World::drain(CpuId cpu) {
-    ++board_.step;
+    board_.next_step();
     const BufferedStore store = board_.buffers.entries(cpu).front();
     board_.touch(Object::store_buffer, cpu, true);
     board_.touch_address(store.address, true);

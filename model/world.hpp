@@ -91,6 +91,18 @@ class World {
     Vec128 register_of(u8 vtl, sim::Reg reg, unsigned vp = 0) const;
     void read_memory(u64 address, std::span<u8> out) const { board_.machine.read(address, out); }
 
+    // --- where the values lie, for recordings
+    // ----------------------------------------------------- Told of steps and events from now on;
+    // null: nobody is. It must not change the world.
+    void set_witness(Witness* witness) { board_.witness = witness; }
+    const WorldConfig& config() const { return board_.config; }
+    sim::CpuState cpu_state(unsigned vp) const { return board_.vps[vp].cpu.state(); }
+    u8 active_vtl(unsigned vp) const { return board_.vps[vp].active_vtl; }
+    const VtlBanks& banks(unsigned vp) const { return hypervisors_[vp]->banks(); }
+    const sim::Memory& memory() const { return board_.machine.memory(); }
+    // The actor that took the last turn.
+    ActorId acted() const { return acted_; }
+
     // The value behind a name (see fields.hpp); nothing for names that have no value now, such as
     // message.rax while the message is of a type without RAX.
     std::optional<Vec128> value(std::string_view path) const;
@@ -156,6 +168,7 @@ class World {
     Invariants invariants_;
     std::vector<Actor> actors_;
     std::vector<Pin> pins_;
+    ActorId acted_ = 0;
     int last_ = -1;  // the actor that went last, passive ones apart
     u64 turns_ = 0;
     std::size_t schedule_at_ = 0;

@@ -171,11 +171,13 @@ std::string World::step_name(ActorId id) {
         case ActorKind::vp: {
             // Only doing it tells.
             EventLog log = std::exchange(board_.log, EventLog());
+            Witness* const witness = std::exchange(board_.witness, nullptr);
             const auto before = snapshot();
             step(id);
             std::string name = watcher_->did();
             restore(*before);
             board_.log = std::move(log);
+            board_.witness = witness;
             return name;
         }
         case ActorKind::request_ipi:
@@ -205,6 +207,7 @@ void World::step(ActorId id) {
     const std::size_t first_event = board_.log.events().size();
     const EndReason was = board_.end;
     ++turns_;
+    acted_ = id;
     // Each turn counts.
     if (board_.config.attention_delay != 0) board_.touch(Object::attention_ipi, 0, true);
     if (driver_.state().attention_delay != 0 && actor.kind != ActorKind::attention_ipi) {
@@ -225,19 +228,19 @@ void World::step(ActorId id) {
             break;
         case ActorKind::attention_ipi:
             at(0);
-            ++board_.step;
+            board_.next_step();
             driver_.state().attention_delay = 0;
             driver_.land_attention_ipi();
             break;
         case ActorKind::isr:
             at(0);
-            ++board_.step;
+            board_.next_step();
             board_.acting_cpu = kPollerCpu;
             driver_.isr_step();
             break;
         case ActorKind::poller:
             at(0);
-            ++board_.step;
+            board_.next_step();
             board_.acting_cpu = kPollerCpu;
             driver_.poller_step();
             break;
@@ -253,7 +256,7 @@ void World::step(ActorId id) {
             break;
         case ActorKind::spawn:
             at(actor.index);
-            ++board_.step;
+            board_.next_step();
             board_.touch(Object::finished, actor.index, true);
             vmms_[actor.index]->request_stop();
             break;

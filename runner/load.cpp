@@ -107,6 +107,7 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
 
     scenario.world = world.config();
     scenario.event_notes = world.event_notes();
+    scenario.listing = world.listing();
     scenario.labels = world.labels().by_address();
     for (const Axis& axis : axes) scenario.axes.emplace_back(axis.row->name);
     for (const model::Switches& switches : combine(scenario.world.switches, axes)) {

@@ -4,6 +4,7 @@
 
 #include "model/vtl2/layout.hpp"
 #include "runner/limits.hpp"
+#include "runner/trace/listing.hpp"
 #include "sim/asm/assembler.hpp"
 
 namespace vtlsim::runner {
@@ -155,6 +156,7 @@ u64 WorldReader::read_image(const Fields& fields, u64 at, u8 vtl) {
     }
     if (text->diagnostics().count() != errors) return at;
     add_image(place, result.origin, result.bytes, vtl);
+    append_listing(listing_, source.text(), result, vtl);
     return result.origin;
 }
 

@@ -26,6 +26,7 @@ class WorldReader {
     const model::WorldConfig& config() const { return config_; }
     const Labels& labels() const { return labels_; }
     const std::vector<EventNote>& event_notes() const { return event_notes_; }
+    const std::vector<SourceLine>& listing() const { return listing_; }
 
   private:
     void read_switches(const Node& node);
@@ -57,6 +58,7 @@ class WorldReader {
     std::map<u64, Image> images_;  // by first address
     u64 image_bytes_ = 0;          // of all images met so far, right or wrong
     std::vector<EventNote> event_notes_;
+    std::vector<SourceLine> listing_;
 };
 
 }  // namespace vtlsim::runner

@@ -178,14 +178,4 @@ Result run_kvm_variant(const KvmScenario& scenario, std::size_t variant) {
     return judge_kvm(run_kvm(scenario, v), scenario, v);
 }
 
-std::string kvm_text_trace(const KvmScenario& scenario, const KvmVariant& variant,
-                           const KvmRun& run, const TraceOptions& options) {
-    std::string out = fmt::format("# {}{}{}\n", scenario.name, variant.choice.empty() ? "" : " ",
-                                  variant.label());
-    out += text_trace_lines(run.log, scenario.case_of(variant).labels, options);
-    out += fmt::format("# end={} steps={} hash={:016x}\n", end_reason_name(run.end), run.steps,
-                       run.log.hash());
-    return out;
-}
-
 }  // namespace vtlsim::runner

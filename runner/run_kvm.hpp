@@ -8,7 +8,6 @@
 #include "model/log/event_log.hpp"
 #include "runner/load_kvm.hpp"
 #include "runner/run.hpp"
-#include "runner/trace.hpp"
 
 namespace vtlsim::runner {
 
@@ -27,8 +26,6 @@ Result judge_kvm(const KvmRun& run, const KvmScenario& scenario, const KvmVarian
 // What guest memory holds at the end.
 void read_final_memory(const KvmRun& run, const model::kvm::Guest& guest, u64 address,
                        std::span<u8> out);
-std::string kvm_text_trace(const KvmScenario& scenario, const KvmVariant& variant,
-                           const KvmRun& run, const TraceOptions& options);
 
 // Values of a run, as texts. Registers are those of the last return of KVM_RUN; N counts from 1:
 //   rip  rax  ...  mp_state          exit.N.rip  exit.N.mp_state  exit.N.shadow

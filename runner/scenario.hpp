@@ -95,6 +95,13 @@ struct GoldenTrace {
 
 struct KvmScenario;
 
+// A line of assembly as its author wrote it, comment included.
+struct SourceLine {
+    u64 address = 0;
+    u8 vtl = 0;
+    std::string text;
+};
+
 struct Scenario : ScenarioHead {
     // Set for a KVM scenario (load_kvm.hpp): it has no world, and nothing but the head and the
     // variants' choices is filled in here.
@@ -104,6 +111,7 @@ struct Scenario : ScenarioHead {
     model::WorldConfig world;
     std::vector<EventNote> event_notes;               // for each pinned event
     std::vector<std::pair<u64, std::string>> labels;  // of the guest, by address
+    std::vector<SourceLine> listing;                  // of the assembly in the file
     std::vector<Expectations> expectations;
     std::vector<Variant> variants;         // at least one
     std::shared_ptr<const Matrix> matrix;  // null: the scenario asks for none

@@ -115,7 +115,7 @@ std::string Vmm::step_name() const {
 }
 
 void Vmm::step() {
-    ++board_.step;
+    board_.next_step();
     const auto next = [&](Phase phase) { state_.phase = phase; };
     switch (state_.phase) {
         case Phase::boot:
@@ -257,7 +257,7 @@ void Vmm::direct_command(SidecarCommand command) {
 }
 
 void Vmm::stop() {
-    ++board_.step;
+    board_.next_step();
     if (!can_request_stop()) return;
     state_.stopping = true;
     if (!sidecar()) {

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "runner/explore/replay.hpp"
-#include "runner/explore/world_subject.hpp"
-
 namespace vtlsim::runner::explore {
 
 model::WorldConfig exploration_config(const Scenario& scenario, const Variant& variant) {
@@ -18,39 +15,54 @@ model::WorldConfig exploration_config(const Scenario& scenario, const Variant& v
     return config;
 }
 
-std::optional<Result> run_schedule(const Scenario& scenario, const Variant& variant,
-                                   const Schedule& schedule, const std::string& schedule_file,
-                                   Diagnostics& diagnostics) {
-    const model::WorldConfig config = exploration_config(scenario, variant);
-    model::World world(config);
-    WorldSubject subject(world);
-    Follower follower(subject, schedule);
-    std::vector<Failure> broken;
-    int last = kNobody;
-    u32 turns = 0;
-    for (auto enabled = subject.enabled(); !enabled.empty(); enabled = subject.enabled()) {
-        const auto actor =
-            follower.choose(enabled, default_choice(subject, enabled, last), turns++);
-        if (!actor) break;
-        subject.step(*actor);
-        last = last_after(subject, last, *actor);
-        for (const Violation& v : subject.violations()) {
-            broken.push_back({fmt::format("invariant {} ({})", v.invariant, v.key), "holds", v.what,
-                              world.steps()});
-        }
+ScheduledRun::ScheduledRun(model::World& world, const Schedule& schedule)
+    : world_(world), schedule_(schedule), subject_(world), follower_(subject_, schedule) {}
+
+bool ScheduledRun::next() {
+    enabled_ = subject_.enabled();
+    if (enabled_.empty()) return false;
+    by_default_ = default_choice(subject_, enabled_, last_);
+    const auto actor = follower_.choose(enabled_, by_default_, turns_++);
+    if (!actor) return false;
+    chosen_ = *actor;
+    return true;
+}
+
+void ScheduledRun::step() {
+    subject_.step(chosen_);
+    last_ = last_after(subject_, last_, chosen_);
+    for (const Violation& v : subject_.violations()) {
+        broken_.push_back({fmt::format("invariant {} ({})", v.invariant, v.key), "holds", v.what,
+                           world_.steps()});
     }
-    follower.finish(turns);
-    if (const auto& misfit = follower.misfit()) {
-        const Position at = schedule[misfit->deviation].position;
+}
+
+std::optional<Result> ScheduledRun::finish(const Scenario& scenario,
+                                           const model::WorldConfig& config, const Variant& variant,
+                                           const std::string& schedule_file,
+                                           Diagnostics& diagnostics) {
+    follower_.finish(turns_);
+    if (const auto& misfit = follower_.misfit()) {
+        const Position at = schedule_[misfit->deviation].position;
         diagnostics.add({schedule_file, at.line, at.column, "", misfit->message});
         return std::nullopt;
     }
     Scenario without_its_own = scenario;
     without_its_own.world.schedule.clear();
-    Result result = result_of(world, config, without_its_own, variant);
-    if (!broken.empty() && result.status != Status::error) result.status = Status::fail;
-    result.failures.insert(result.failures.begin(), broken.begin(), broken.end());
+    Result result = result_of(world_, config, without_its_own, variant);
+    if (!broken_.empty() && result.status != Status::error) result.status = Status::fail;
+    result.failures.insert(result.failures.begin(), broken_.begin(), broken_.end());
     return result;
+}
+
+std::optional<Result> run_schedule(const Scenario& scenario, const Variant& variant,
+                                   const Schedule& schedule, const std::string& schedule_file,
+                                   Diagnostics& diagnostics) {
+    const model::WorldConfig config = exploration_config(scenario, variant);
+    model::World world(config);
+    ScheduledRun run(world, schedule);
+    while (run.next()) run.step();
+    return run.finish(scenario, config, variant, schedule_file, diagnostics);
 }
 
 }  // namespace vtlsim::runner::explore

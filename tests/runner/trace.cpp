@@ -1,10 +1,13 @@
 // The text trace: the golden one of the crash, and docs/trace.md.
 // Run: build/<preset>/vtlsim_tests "[trace]"; VTLSIM_BLESS=1 writes the golden files anew.
-#include "runner/trace.hpp"
-
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "model/vtl2/layout.hpp"
+#include "model/wire/pages.hpp"
 #include "model/world.hpp"
+#include "runner/trace/formats.hpp"
+#include "runner/trace/world_recorder.hpp"
 #include "tests/catch.hpp"
 #include "tests/golden/golden.hpp"
 #include "tests/runner/scenario_text.hpp"
@@ -12,12 +15,18 @@
 namespace vtlsim::runner {
 namespace {
 
-std::string trace_of(const Scenario& scenario, const TraceOptions& options = {},
+trace::Recording recorded(const Scenario& scenario, std::size_t variant = 0, bool values = true) {
+    Diagnostics diagnostics;
+    trace::RecordOptions options;
+    options.values = values;
+    auto recording = trace::record(scenario, scenario.variants.at(variant), options, diagnostics);
+    REQUIRE(recording);
+    return std::move(*recording);
+}
+
+std::string trace_of(const Scenario& scenario, const trace::TextOptions& options = {},
                      std::size_t variant = 0) {
-    const model::WorldConfig config = scenario.config(scenario.variants.at(variant));
-    model::World world(config);
-    world.run();
-    return text_trace(scenario, scenario.variants[variant], world, options);
+    return text_trace(recorded(scenario, variant, false), options);
 }
 
 TEST_CASE("The trace of the crash is the golden one", "[trace][golden]") {
@@ -49,6 +58,95 @@ TEST_CASE("A trace has a head, one line an event, and a foot", "[trace]") {
               "reason=guest-halted\n"
               "# end=guest-halted steps={} hash={}\n",
               result.steps, result.steps, result.hash));
+}
+
+// The state at the end of a recording is the world's: nothing that changes is missed.
+TEST_CASE("A recording's writes lead to the final state", "[trace]") {
+    for (const char* file : {"tests/golden/crash.json", "scenarios/race/golden-g2.json",
+                             "scenarios/race/two-vps.json", "scenarios/sidecar/golden-g18.json"}) {
+        INFO(file);
+        const Scenario s = loaded(tests::source_file(file));
+        const trace::Recording r = recorded(s);
+        const model::WorldConfig config = s.config(s.variants[0]);
+        model::World world(config);
+        world.run();
+        CHECK(r.result.hash == world.hash());
+        std::vector<Vec128> cells;
+        std::map<u64, u8> memory;
+        const auto put = [&](const trace::Write& w) {
+            for (std::size_t i = 0; i < w.bytes.size() / 2; ++i) {
+                memory[w.where + i] =
+                    static_cast<u8>(std::stoul(w.bytes.substr(2 * i, 2), nullptr, 16));
+            }
+        };
+        for (const trace::Cell& c : r.cells) cells.push_back(c.initial);
+        for (const trace::Write& w : r.initial_memory) put(w);
+        for (const trace::Write& w : r.writes) {
+            if (w.memory) {
+                put(w);
+            } else {
+                cells[w.where] = w.value;
+            }
+        }
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            if (r.banks[r.cells[i].bank].name != "cpu") continue;
+            const auto vp = static_cast<unsigned>(r.banks[r.cells[i].bank].vp);
+            INFO(r.cells[i].name);
+            const sim::Reg reg = sim::find_register(r.cells[i].name)->reg;
+            CHECK(cells[i] == world.register_of(world.active_vtl(vp), reg, vp));
+        }
+        for (const trace::Region& region : r.regions) {
+            std::vector<u8> now(region.size);
+            world.read_memory(region.address, now);
+            std::vector<u8> shown(region.size);
+            for (u64 i = 0; i < region.size; ++i) {
+                const auto byte = memory.find(region.address + i);
+                if (byte != memory.end()) shown[i] = byte->second;
+            }
+            INFO(region.name);
+            CHECK(shown == now);
+        }
+    }
+}
+
+TEST_CASE("The JSON trace is the same each time, and has a version", "[trace]") {
+    const Scenario crash = loaded(tests::source_file("tests/golden/crash.json"));
+    const std::string text = json_trace(recorded(crash));
+    CHECK(text == json_trace(recorded(crash)));
+    const auto doc = nlohmann::json::parse(text);
+    CHECK(doc["format"] == "vtlsim-trace");
+    CHECK(doc["version"] == trace::kJsonVersion);
+    CHECK(doc["items"].size() > doc["turns"].size());
+}
+
+// From the assert back: the context's RAX is what VTL2 had at VMCALL, a constant of run_vp_once.
+TEST_CASE("Sources lead from the stale value to the instruction that made it", "[trace]") {
+    const Scenario crash = loaded(tests::source_file("scenarios/sidecar/crash-shadow.json"));
+    const trace::Recording r = recorded(crash);
+    const auto last_write = [&](bool memory, u64 where, u32 before) {
+        const trace::Write* last = nullptr;
+        for (const trace::Write& w : r.writes) {
+            if (w.item < before && w.memory == memory && w.where == where) last = &w;
+        }
+        REQUIRE(last != nullptr);
+        return last;
+    };
+    std::vector<std::string> chain;
+    bool memory = true;
+    u64 where = model::layout::kCommandPage + offsetof(model::CommandPage, cpu_context);
+    auto before = static_cast<u32>(r.items.size());
+    for (int i = 0; i < 20; ++i) {
+        const trace::Write* w = last_write(memory, where, before);
+        const trace::Item& item = r.items[w->item];
+        chain.push_back(fmt::format("{} {}", item.step, item.text));
+        if (w->sources.empty()) break;
+        memory = w->sources[0].kind == trace::Source::Kind::memory;
+        where = w->sources[0].where;
+        before = w->item;
+    }
+    CHECK(chain == std::vector<std::string>{
+                       "174 mov qword ptr fs:[0x0], rax", "165 to=2 reason=intercept",
+                       "162 to=0 rax=0x0 rcx=0x12", "160 mov rax, rcx", "158 xor ecx, ecx"});
 }
 
 TEST_CASE("Every name fits its column", "[trace]") {

@@ -112,7 +112,7 @@ expect 2 "vtlsim: unknown verb \"rnu\"; did you mean \"run\"? $hint" rnu pass.js
 expect 2 "vtlsim: unknown verb \"frobnicate\" $verbs $hint" frobnicate
 expect 2 "vtlsim: The following argument was not expected: --fast $hint" run --fast pass.json
 expect 2 "vtlsim: --format: xml not in {text,json,junit,tap} $hint" run --format xml pass.json
-expect 2 "vtlsim: file is required $hint" trace
+expect 2 "vtlsim: files is required $hint" trace
 expect 2 "vtlsim: check needs a scenario file or a folder $hint" check
 expect 2 "vtlsim: what: colours not in {switches,events,registers,instructions} $hint" list colours
 expect 0 '' --help
