@@ -128,6 +128,20 @@ int run(int argc, char** argv) {
     verb->add_option("-o,--output", trace.output, "Write to this file instead of standard output");
     verb->callback([&] { status = trace_verb(trace); });
 
+    StepOptions step;
+    verb = app.add_subcommand("step", "Walk through one run in the terminal, forwards and back");
+    verb->add_option("file", step.file, "Scenario file")->required();
+    verb->add_option("--variant", step.variant, "Which variant: switch=value,...");
+    verb->add_option("--schedule", step.schedule,
+                     "Run in the order of this file, as explore prints it");
+    verb->add_option("--script", step.script, "Commands from this file, one a line; -: from input");
+    verb->callback([&] { status = step_verb(step); });
+
+    LearnOptions learn;
+    verb = app.add_subcommand("learn", "List the lessons, or print one");
+    verb->add_option("lesson", learn.lesson, "Its number or name");
+    verb->callback([&] { status = learn_verb(learn); });
+
     ListOptions list;
     verb = app.add_subcommand("list", "Print what scenarios can name");
     verb->add_option("what", list.what, "switches, events, registers or instructions")

@@ -68,6 +68,19 @@ std::optional<runner::trace::Recording> record_run(const std::string& file,
                                                    const std::string& schedule, bool values,
                                                    int& status);
 
+struct StepOptions {
+    std::string file;
+    std::string variant;
+    std::string schedule;
+    std::string script;  // a file of commands, "-": standard input; empty: a terminal
+};
+int step_verb(const StepOptions& options);
+
+struct LearnOptions {
+    std::string lesson;  // empty: list them
+};
+int learn_verb(const LearnOptions& options);
+
 struct ListOptions {
     std::string what;
 };

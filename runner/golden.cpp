@@ -7,7 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "runner/trace.hpp"
+#include "runner/trace/formats.hpp"
+#include "runner/trace/world_recorder.hpp"
 
 namespace vtlsim::runner {
 namespace {
@@ -37,9 +38,7 @@ std::string golden_path(const Scenario& scenario, const Variant& variant) {
 
 std::string golden_trace(const Scenario& scenario, const Variant& variant,
                          const model::World& world) {
-    TraceOptions options;
-    options.hidden = scenario.golden->hidden;
-    return text_trace(scenario, variant, world, options);
+    return text_trace(trace::recording_of(scenario, variant, world), {scenario.golden->hidden});
 }
 
 std::optional<std::string> file_text(const std::string& path) {

@@ -162,7 +162,9 @@ function readAddress() {
   if (!Number.isFinite(step)) return false;
   const item = v.run.itemOf(step, place || 0);
   const value = q.get("value");
-  if (value) v.panels.place = v.state.placeOf(value, item);
+  // A field of a message may not be there yet.
+  const last = v.run.items.length - 1;
+  if (value) v.panels.place = v.state.placeOf(value, item) ?? v.state.placeOf(value, last);
   go(item, {centre: true, quiet: true});
   return true;
 }
@@ -229,9 +231,9 @@ function onKey(e) {
 // --- the page ---------------------------------------------------------------------------------------
 
 function verdict(run) {
-  const d = run.doc, good = d.status === "pass";
+  const d = run.doc, good = d.status === "pass" || d.status === "xfail";
   return el("span", {class: "verdict " + (good ? "good" : "bad")},
-    (good ? "as expected: " : d.status + ": ") + d.end + " after " + d.steps + " steps");
+    (d.status === "pass" ? "as expected: " : d.status + ": ") + d.end + " after " + d.steps + " steps");
 }
 function button(id, text, title, action) {
   return el("button", {type: "button", id, title, onclick: action}, text);

@@ -231,7 +231,7 @@ class Panels {
       columns.forEach((column, n) => {
         const button = el("button", {type: "button", class: "value"});
         const td = el("td", {}, button);
-        const cell = {reg, column, button, td, shown: "", place: null};
+        const cell = {reg, column, button, td, shown: null, place: null};
         button.addEventListener("click", () => { if (cell.place) this.on.follow(cell.place); });
         cells.push(cell);
         row.append(td);

@@ -20,4 +20,7 @@ inline constexpr std::size_t kMaxItems = 1'000'000;
 std::optional<Recording> record(const Scenario& scenario, const Variant& variant,
                                 const RecordOptions& options, Diagnostics& diagnostics);
 
+// What the log of a finished world tells, without the values.
+Recording recording_of(const Scenario& scenario, const Variant& variant, const model::World& world);
+
 }  // namespace vtlsim::runner::trace
