@@ -48,7 +48,8 @@ int learn_verb(const LearnOptions& options) {
     for (const Lesson& l : lessons) {
         names.push_back(l.name);
         const std::string_view number = l.name.substr(0, l.name.find('-'));
-        if (options.lesson == l.name || options.lesson == number) return show(l.text) ? 0 : kBadInput;
+        if (options.lesson == l.name || options.lesson == number)
+            return show(l.text) ? 0 : kBadInput;
     }
     return usage_error(fmt::format("learn: there is no lesson {}{}",
                                    runner::in_quotes(options.lesson),

@@ -37,12 +37,26 @@ int run_script(Walk& walk, std::istream& in, const std::string& name) {
 struct KeyRow {
     std::string_view key, command;
 };
-constexpr KeyRow kKeys[] = {
-    {"right", "step"},        {"j", "step"},        {"down", "step"},           {"left", "back"},
-    {"k", "back"},            {"up", "back"},       {"page-down", "step 20"},   {"page-up", "back 20"},
-    {"home", "go start"},     {"end-key", "go end"}, {"n", "intercept"},         {"N", "intercept back"},
-    {"v", "switch"},          {"V", "switch back"}, {"x", "mark"},              {"X", "mark back"},
-    {"c", "continue"},        {"C", "continue back"}, {"l", "last"},            {"q", "quit"}};
+constexpr KeyRow kKeys[] = {{"right", "step"},
+                            {"j", "step"},
+                            {"down", "step"},
+                            {"left", "back"},
+                            {"k", "back"},
+                            {"up", "back"},
+                            {"page-down", "step 20"},
+                            {"page-up", "back 20"},
+                            {"home", "go start"},
+                            {"end-key", "go end"},
+                            {"n", "intercept"},
+                            {"N", "intercept back"},
+                            {"v", "switch"},
+                            {"V", "switch back"},
+                            {"x", "mark"},
+                            {"X", "mark back"},
+                            {"c", "continue"},
+                            {"C", "continue back"},
+                            {"l", "last"},
+                            {"q", "quit"}};
 // Those that ask for the rest of a command.
 constexpr KeyRow kPrompts[] = {{"r", "run "},   {"/", "search "}, {"b", "break "}, {"g", "go "},
                                {"p", "print "}, {"f", "follow "}, {":", ""}};
@@ -56,8 +70,8 @@ std::vector<ScreenLine> lines_of(const std::string& text, std::size_t columns, s
     std::size_t start = 0;
     while (start <= text.size() && out.size() < rows) {
         const std::size_t end = std::min(text.find('\n', start), text.size());
-        out.push_back({ScreenLine::Style::plain,
-                       text.substr(start, std::min(end - start, columns))});
+        out.push_back(
+            {ScreenLine::Style::plain, text.substr(start, std::min(end - start, columns))});
         start = end + 1;
     }
     return out;

@@ -89,7 +89,8 @@ Terminal::~Terminal() {
 
 Terminal::Size Terminal::size() const {
     winsize w{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col == 0 || w.ws_row == 0) return {80, 24};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col == 0 || w.ws_row == 0)
+        return {80, 24};
     return {w.ws_col, w.ws_row};
 }
 
@@ -156,8 +157,8 @@ std::string Terminal::key() {
             if (sequence.size() > 1 && ((next >= 'A' && next <= 'Z') || next == '~')) break;
         }
         constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-            {"[A", "up"},    {"[B", "down"},   {"[C", "right"},   {"[D", "left"},
-            {"OA", "up"},    {"OB", "down"},   {"OC", "right"},   {"OD", "left"},
+            {"[A", "up"},    {"[B", "down"},    {"[C", "right"},    {"[D", "left"},
+            {"OA", "up"},    {"OB", "down"},    {"OC", "right"},    {"OD", "left"},
             {"[H", "home"},  {"[F", "end-key"}, {"[5~", "page-up"}, {"[6~", "page-down"},
             {"[1~", "home"}, {"[4~", "end-key"}};
         for (const auto& [text, name] : kNames) {
