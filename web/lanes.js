@@ -87,6 +87,12 @@ class Timeline {
       this.box.scrollTop = far ? top - height / 2.5
         : top < from + margin ? top - margin : top + ROW - height + margin;
     }
+    // Lanes that have no room are beside: the one that acts is to be seen.
+    const lane = this.run.items[item].lane, wide = this.box.clientWidth - 52;
+    const left = 52 + wide * lane / this.run.lanes.length, right = left + 180;
+    const s = this.scroller;
+    if (left < s.scrollLeft + 52) s.scrollLeft = left - 60;
+    else if (right > s.scrollLeft + s.clientWidth) s.scrollLeft = right - s.clientWidth;
     this.draw();
     this.drawMap();
   }
@@ -192,11 +198,12 @@ class Timeline {
         g.fillStyle = colours[this.run.items[row.first].lane];
         g.fillRect(0, y, width, 1);
       }
-      g.fillStyle = style.getPropertyValue("--alarm");
-      const marks = [...this.run.alarms, ...this.run.notes.map((n) => n.item)];
-      for (const i of marks) {
+      const mark = (i, colour) => {
+        g.fillStyle = style.getPropertyValue(colour);
         g.fillRect(0, Math.floor(this.rowOf[i] / rows * height) - ratio, width, 3 * ratio);
-      }
+      };
+      for (const n of this.run.notes) mark(n.item, n.kind === "failure" ? "--alarm" : "--note");
+      for (const i of this.run.alarms) mark(i, "--alarm");
       this.picture = g.getImageData(0, 0, width, height);
     } else {
       c.getContext("2d").putImageData(this.picture, 0, 0);

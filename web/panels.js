@@ -200,7 +200,7 @@ class Panels {
     }
     for (let n = Math.max(0, at - 7); n < Math.min(run.code.length, at + 10); ++n) {
       const line = run.code[n];
-      if (n > 0 && line.vtl !== run.code[at].vtl) continue;
+      if (line.vtl !== run.code[at].vtl) continue;
       if (line.label) list.append(el("div", {class: "label"}, line.label + ":"));
       const bare = line.text.replace(/^\s*[\w.$]+:/, "").trim();
       const cut = bare.indexOf(";");

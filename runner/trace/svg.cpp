@@ -5,7 +5,9 @@
 namespace vtlsim::runner::trace {
 namespace {
 
-constexpr int kStepWidth = 64, kLaneWidth = 176, kRow = 26, kHead = 74, kNoteWidth = 42;
+constexpr int kStepWidth = 64, kLaneWidth = 132, kRow = 26, kHead = 74, kNoteWidth = 42;
+constexpr int kTail = 190;      // behind the last lane, for its texts
+constexpr int kCharacter = 67;  // tenths of a pixel, of the monospaced font
 
 std::string escaped(std::string_view text) {
     std::string out;
@@ -80,7 +82,8 @@ std::string svg_trace(const Recording& r, const TextOptions& options) {
     for (const Row& row : rows) notes = notes || !row.notes.empty();
     const int lanes = static_cast<int>(r.lanes.size());
     const int lanes_end = kStepWidth + lanes * kLaneWidth;
-    const int width = lanes_end + (notes ? kNoteWidth * 7 : 16);
+    const int text_end = lanes_end + kTail;
+    const int width = text_end + (notes ? kNoteWidth * 7 : 8);
     std::string body;
     int y = kHead;
     for (const Row& row : rows) {
@@ -94,20 +97,24 @@ std::string svg_trace(const Recording& r, const TextOptions& options) {
             "<text class=\"mono dim\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             kStepWidth - 10, y + 16,
             first == last ? fmt::format("{}", first) : fmt::format("{}–{}", first, last));
+        std::string arrow;
         if (row.to >= 0 && row.to != row.lane) {
-            const bool right = row.to > row.lane;
-            const int from = right ? x + kLaneWidth - 6 : x + 6;
-            const int to = kStepWidth + row.to * kLaneWidth + kLaneWidth / 2;
-            body += fmt::format("<path class=\"arrow\" marker-end=\"url(#head)\" d=\"M{} {}H{}\"/>",
-                                from, y + kRow / 2, to);
+            const int to = kStepWidth + row.to * kLaneWidth + 16;
+            arrow = fmt::format("<path class=\"arrow\" marker-end=\"url(#head)\" d=\"M{} {}H{}\"/>",
+                                x + 16, y + kRow - 2, to);
         }
-        const std::string name = escaped(shortened(row.text, (kLaneWidth - 20) / 7 + 4));
+        // As wide as the text, if there is room.
+        const int room = text_end - x - 8;
+        const auto most = static_cast<std::size_t>((room - 14) * 10 / kCharacter);
+        const int wanted = static_cast<int>(row.text.size()) * kCharacter / 10 + 14;
         body += fmt::format(
             "<rect class=\"bar l{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"3\"/>"
             "<text class=\"mono\" x=\"{}\" y=\"{}\">{}</text>",
-            row.lane % 6, x + 4, y + 3, kLaneWidth - 8, kRow - 6, x + 10, y + 17, name);
+            row.lane % 6, x + 4, y + 3, std::min(room, std::max(kLaneWidth - 8, wanted)), kRow - 6,
+            x + 10, y + 16, escaped(shortened(row.text, most)));
+        body += arrow;
         for (std::size_t i = 0; i < note.size(); ++i) {
-            body += fmt::format("<text class=\"note\" x=\"{}\" y=\"{}\">{}</text>", lanes_end + 8,
+            body += fmt::format("<text class=\"note\" x=\"{}\" y=\"{}\">{}</text>", text_end + 8,
                                 y + 17 + static_cast<int>(i) * 15, escaped(note[i]));
         }
         body += "</g>\n";
