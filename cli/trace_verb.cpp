@@ -6,6 +6,7 @@
 #include "runner/json/reader.hpp"
 #include "runner/load.hpp"
 #include "runner/trace/formats.hpp"
+#include "runner/trace/kvm_recorder.hpp"
 #include "runner/trace/world_recorder.hpp"
 
 namespace vtlsim::cli {
@@ -62,6 +63,15 @@ std::optional<Recording> record_run(const std::string& file, const std::string& 
     if (!scenario) return std::nullopt;
     const runner::Variant* variant = choose_variant(*scenario, variant_choice);
     if (variant == nullptr) return std::nullopt;
+    if (scenario->kvm) {
+        if (!schedule_file.empty() && schedule_file != "-") {
+            usage_error("--schedule: a KVM scenario has one order");
+            return std::nullopt;
+        }
+        Recording recording = runner::trace::record_kvm(*scenario->kvm, variant->kvm);
+        status = recording.result.status == runner::Status::error ? 1 : 0;
+        return recording;
+    }
     runner::explore::Schedule schedule;
     runner::trace::RecordOptions options;
     options.values = values;

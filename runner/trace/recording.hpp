@@ -139,4 +139,7 @@ struct Recording {
     std::vector<Write> initial_memory;
 };
 
+// A note for each failure of the result, at the last item of its step; notes get sorted by item.
+void add_failures(Recording& recording);
+
 }  // namespace vtlsim::runner::trace

@@ -507,18 +507,6 @@ void add_code(Recording& out, const Scenario& scenario, const model::World& worl
     }
 }
 
-void add_failures(Recording& out) {
-    for (const Failure& f : out.result.failures) {
-        u32 item = out.items.empty() ? 0 : static_cast<u32>(out.items.size() - 1);
-        while (item > 0 && out.items[item].step > f.step) --item;
-        out.notes.push_back(
-            {item, Note::Kind::failure,
-             fmt::format("{}: expected {}, got {}", f.expectation, f.expected, f.got)});
-    }
-    std::stable_sort(out.notes.begin(), out.notes.end(),
-                     [](const Note& a, const Note& b) { return a.item < b.item; });
-}
-
 std::nullopt_t too_long(const Scenario& scenario, Diagnostics& diagnostics) {
     diagnostics.add({scenario.file, 1, 1, "",
                      fmt::format("the run has more than {} events: only --format text can show it",
