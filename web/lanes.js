@@ -23,10 +23,13 @@ class Timeline {
     this.current = 0;
     this.marked = -1;
     this.slots = [];
+    // As measured: asking the browser at each step would make it lay the page out.
+    Object.assign(this, {top: 0, height: 0, width: 0, across: 0, view: 0, active: ""});
     this.body = el("div", {class: "rows", role: "presentation"});
     this.box = el("div", {
       class: "timeline", role: "listbox", tabindex: "0", "aria-label": options.label,
-      id: options.id, onscroll: () => this.draw(),
+      id: options.id,
+      onscroll: () => { this.top = this.box.scrollTop; this.draw(); },
     }, this.body);
     this.head = el("div", {class: "lane-heads", "aria-hidden": "true"});
     this.map = el("canvas", {class: "map", "aria-hidden": "true", title: "Whole run; click to go"});
@@ -34,8 +37,10 @@ class Timeline {
       const share = e.offsetY / this.map.clientHeight;
       options.select(this.rowItem(Math.floor(share * this.rows.length)));
     });
+    this.here = el("div", {class: "map-here", "aria-hidden": "true"});
     this.scroller = el("div", {class: "lane-scroll"}, this.head, this.box);
-    this.root = el("div", {class: "lanes"}, this.scroller, this.map);
+    this.root = el("div", {class: "lanes"}, this.scroller,
+      el("div", {class: "map-box"}, this.map, this.here));
     this.body.addEventListener("mousedown", (e) => {
       const row = e.target.closest("[data-row]");
       if (!row) return;
@@ -46,7 +51,11 @@ class Timeline {
       this.head.append(el("div", {class: "lane-head", title: LANES[lane.name] ?? ""}, lane.title));
     }
     this.layout();
-    new ResizeObserver(() => { this.draw(); this.drawMap(); }).observe(this.box);
+    new ResizeObserver(() => {
+      this.measure();
+      this.draw();
+      this.drawMap();
+    }).observe(this.box);
   }
 
   // Rows: an item each, or instructions of one lane that follow each other as one.
@@ -68,6 +77,11 @@ class Timeline {
     this.draw();
     this.drawMap();
   }
+  measure() {
+    this.height = this.box.clientHeight;
+    this.width = this.box.clientWidth;
+    this.view = this.scroller.clientWidth;
+  }
   rowItem(row) { return this.rows[Math.max(0, Math.min(row, this.rows.length - 1))].first; }
 
   expand(on) {
@@ -79,20 +93,26 @@ class Timeline {
 
   // Marks the item and brings it into view.
   show(item, centre = false) {
+    const run = this.run;
     this.current = item;
-    const row = this.rowOf[item], top = row * ROW, height = this.box.clientHeight;
-    const from = this.box.scrollTop, margin = Math.min(4 * ROW, height / 4);
+    if (this.height === 0) this.measure();
+    const top = this.rowOf[item] * ROW, height = this.height;
+    const from = this.top, margin = Math.min(4 * ROW, height / 4);
     if (height > 0 && (centre || top < from + margin || top + ROW > from + height - margin)) {
       const far = centre || top < from - height || top > from + 2 * height;
-      this.box.scrollTop = far ? top - height / 2.5
+      const to = far ? top - height / 2.5
         : top < from + margin ? top - margin : top + ROW - height + margin;
+      this.top = Math.max(0, Math.min(to, this.rows.length * ROW - height));
+      this.box.scrollTop = this.top;
     }
     // Lanes that have no room are beside: the one that acts is to be seen.
-    const lane = this.run.items[item].lane, wide = this.box.clientWidth - 52;
-    const left = 52 + wide * lane / this.run.lanes.length, right = left + 180;
-    const s = this.scroller;
-    if (left < s.scrollLeft + 52) s.scrollLeft = left - 60;
-    else if (right > s.scrollLeft + s.clientWidth) s.scrollLeft = right - s.clientWidth;
+    if (this.width > this.view) {
+      const lane = run.items[item].lane;
+      const left = 52 + (this.width - 52) * lane / run.lanes.length, right = left + 180;
+      if (left < this.across + 52) this.across = Math.max(0, left - 60);
+      else if (right > this.across + this.view) this.across = right - this.view;
+      this.scroller.scrollLeft = this.across;
+    }
     this.draw();
     this.drawMap();
   }
@@ -118,19 +138,23 @@ class Timeline {
 
   draw(all = false) {
     const run = this.run;
-    const first = all ? 0 : Math.max(0, Math.floor(this.box.scrollTop / ROW) - 6);
-    const visible = all ? this.rows.length : Math.ceil((this.box.clientHeight || 600) / ROW) + 12;
+    const first = all ? 0 : Math.max(0, Math.floor(this.top / ROW) - 6);
+    const visible = all ? this.rows.length : Math.ceil((this.height || 600) / ROW) + 12;
     const end = Math.min(this.rows.length, first + visible);
     const selected = this.rowOf[this.current];
-    let used = 0;
+    // A row keeps its element while it is in view.
+    const ring = Math.max(visible, this.slots.length);
+    const used = new Set();
     let active = "";
-    for (let n = first; n < end; ++n, ++used) {
-      const slot = this.#slot(used), row = this.rows[n], item = run.items[row.first];
+    for (let n = first; n < end; ++n) {
+      used.add(n % ring);
+      const slot = this.#slot(n % ring), row = this.rows[n], item = run.items[row.first];
       const key = n + (this.expanded ? "+" : "-") + (n === selected ? "s" + this.current : "") +
         (this.marked >= 0 && this.rowOf[this.marked] === n ? "m" : "");
       if (n === selected) active = this.options.id + "-row-" + n;
       if (slot.shown === key) continue;
       slot.shown = key;
+      slot.row.hidden = false;
       const kind = run.kinds[item.kind], notes = run.notesOf.get(row.first);
       const failed = notes?.some((x) => x.kind === "failure");
       slot.row.id = this.options.id + "-row-" + n;
@@ -169,15 +193,15 @@ class Timeline {
       slot.flag.hidden = !slot.flag.textContent;
       slot.flag.classList.toggle("leftward", item.lane >= run.lanes.length - 1);
     }
-    for (let n = used; n < this.slots.length; ++n) {
-      if (this.slots[n].shown === "") continue;
-      this.slots[n].shown = "";
-      this.slots[n].row.style.transform = "translateY(-999px)";
-      this.slots[n].row.removeAttribute("id");
-      this.slots[n].row.setAttribute("aria-selected", "false");
-    }
-    for (let n = used; n < this.slots.length; ++n) this.slots[n].row.hidden = true;
-    for (let n = 0; n < used; ++n) this.slots[n].row.hidden = false;
+    this.slots.forEach((slot, n) => {
+      if (used.has(n) || slot.shown === "") return;
+      slot.shown = "";
+      slot.row.hidden = true;
+      slot.row.removeAttribute("id");
+      slot.row.setAttribute("aria-selected", "false");
+    });
+    if (active === this.active) return;
+    this.active = active;
     if (active) this.box.setAttribute("aria-activedescendant", active);
     else this.box.removeAttribute("aria-activedescendant");
   }
@@ -185,12 +209,13 @@ class Timeline {
   // The whole run in a strip: a colour for each lane, a line where one is.
   drawMap() {
     const c = this.map, ratio = devicePixelRatio || 1;
-    const width = 14 * ratio, height = Math.max(1, this.box.clientHeight * ratio);
+    const width = Math.round(14 * ratio);
+    const height = Math.max(1, Math.round(this.height * ratio));
     if (c.width !== width || c.height !== height || this.mapRows !== this.rows) {
       c.width = width;
       c.height = height;
       this.mapRows = this.rows;
-      const style = getComputedStyle(this.root), g = c.getContext("2d", {willReadFrequently: true});
+      const style = getComputedStyle(this.root), g = c.getContext("2d");
       const colours = this.run.lanes.map((l) => style.getPropertyValue("--map-" + l.name) || "#888");
       const rows = this.rows.length;
       for (let y = 0; y < height; ++y) {
@@ -204,13 +229,9 @@ class Timeline {
       };
       for (const n of this.run.notes) mark(n.item, n.kind === "failure" ? "--alarm" : "--note");
       for (const i of this.run.alarms) mark(i, "--alarm");
-      this.picture = g.getImageData(0, 0, width, height);
-    } else {
-      c.getContext("2d").putImageData(this.picture, 0, 0);
     }
-    const g = c.getContext("2d"), y = this.rowOf[this.current] / this.rows.length * height;
-    g.fillStyle = getComputedStyle(this.root).getPropertyValue("--text");
-    g.fillRect(0, Math.round(y) - ratio, width, 2 * ratio);
+    this.here.style.transform =
+      "translateY(" + this.rowOf[this.current] / this.rows.length * height / ratio + "px)";
   }
   recolour() { this.mapRows = null; this.drawMap(); }
 }

@@ -117,13 +117,18 @@ class Panels {
 
   showOrigin() {
     const body = this.origin.body, run = this.run, state = this.state;
-    body.replaceChildren();
     if (this.place === null) {
-      body.append(el("p", {class: "dim"}, "Choose a value: in the registers below, or in a " +
+      this.originKey = "";
+      body.replaceChildren(el("p", {class: "dim"}, "Choose a value: in the registers below, or in a " +
         "structure. Then each step that moved it is listed here, back to where it began."));
       return;
     }
     const at = this.item;
+    const last = state.lastWrite(this.place, at);
+    const key = JSON.stringify(this.place) + (last ? last.number : "-");
+    if (this.originKey === key) return;
+    this.originKey = key;
+    body.replaceChildren();
     const links = state.origin(this.place, at);
     const list = el("ol", {class: "chain"});
     links.forEach((link, n) => {
@@ -347,6 +352,11 @@ class Panels {
 
   #showRegion(region, body) {
     const state = this.state, i = this.item;
+    // The same writes lie behind, and none is of this step: the same table.
+    const key = state.countOf(region, i) + (state.touches(region, i) ? "at" + i : "") +
+      (this.place ? JSON.stringify(this.place) : "");
+    if (body.dataset.key === key) return;
+    body.dataset.key = key;
     const written = state.writesOf(i).filter((w) => w.address !== undefined);
     const rows = [];
     for (const f of state.fieldsOf(region, i)) {

@@ -21,6 +21,7 @@ class State {
         : {item: row[0], cell: row[1], value: row[2], changed: row[3] === 1, from: row.slice(4)};
     });
     this.writes.forEach((w, i) => {
+      w.number = i;
       if (w.cell !== undefined) {
         this.cellWrites[w.cell].push(i);
       } else {
@@ -116,6 +117,21 @@ class State {
       }
     }
     return best < 0 ? null : this.writes[best];
+  }
+
+  // How many writes up to the item touch a region, and whether one of the item's does.
+  countOf(region, item) {
+    this.regionWrites ??= new Map();
+    let list = this.regionWrites.get(region);
+    if (!list) {
+      list = this.writes.filter((w) => w.address < region.address + region.size &&
+        w.address + w.size > region.address).map((w) => w.number);
+      this.regionWrites.set(region, list);
+    }
+    return this.#upTo(list, item);
+  }
+  touches(region, item) {
+    return this.countOf(region, item) !== this.countOf(region, item - 1);
   }
 
   writesOf(item) { return this.ofItem.get(item) ?? []; }
