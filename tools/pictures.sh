@@ -15,6 +15,7 @@ svg docs/lessons/pictures/2.svg scenarios/lessons/2-return-and-reentry.json "$qu
 svg docs/lessons/pictures/3.svg scenarios/lessons/3-intercept-message.json "$quiet,ipi-sent,ipi-landed"
 svg docs/lessons/pictures/4.svg scenarios/sidecar/crash-shadow.json "$quiet,ipi-sent,ipi-landed"
 svg docs/lessons/pictures/5.svg scenarios/race/golden-g2.json "$quiet,ipi-sent,ipi-landed"
+"$vtlsim" trace scenarios/lessons/6-moving-rip.json --variant kvm=v2,act=p4 --format svg -o docs/lessons/pictures/6.svg
 
 chromium=$(command -v chromium || command -v chromium-browser) || chromium=
 if [[ -z $chromium ]] || ! (cd tests/web && npm ls) >/dev/null 2>&1; then
