@@ -167,6 +167,19 @@ int run(int argc, char** argv) {
     verb->add_flag("--shrink", conform.shrink, "Look for the smallest case of each mismatch");
     verb->callback([&] { status = conform_verb(conform); });
 
+    vtlsim::runner::ConformKvmOptions kvm;
+    verb = verb->get_parent()->add_subcommand(
+        "kvm", "Compare the model of KVM with the /dev/kvm of this machine");
+    verb->add_option("paths", kvm.paths, "KVM scenarios, or folders of them");
+    verb->add_flag("--table", kvm.table, "Print who moves RIP when: this KVM and the models");
+    verb->add_option("--record", kvm.record, "Write what the real KVM did to this file");
+    verb->add_option("--recording", kvm.recording,
+                     "Compare with what such a file says instead of /dev/kvm");
+    verb->add_option("--random", kvm.random, "So many random guests and userspaces");
+    verb->add_option("--seed", kvm.seed, "Chooses them");
+    verb->add_flag("!--no-shrink", kvm.shrink, "Do not look for the smallest cases that differ");
+    verb->callback([&] { status = conform_kvm_verb(kvm); });
+
     const std::string problem = verb_problem(app, argc, argv);
     if (!problem.empty()) return usage_error(problem);
     try {

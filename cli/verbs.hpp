@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runner/conform/conform.hpp"
+#include "runner/conform_kvm/conform_kvm.hpp"
 #include "runner/explore/search.hpp"
 #include "runner/suite.hpp"
 #include "runner/trace/recording.hpp"
@@ -92,6 +93,7 @@ int schema_verb();
 int exec_verb();
 
 int conform_verb(const runner::ConformOptions& options);
+int conform_kvm_verb(const runner::ConformKvmOptions& options);
 
 // A message on standard error about how vtlsim was called, and the exit status that goes with it.
 int usage_error(std::string_view message);

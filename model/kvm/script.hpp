@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,9 @@ enum class Mode : u8 {
     long64,      // CPL 0; the first GiB identity-mapped by 2-MiB pages
     long64_cpl3  // the same at CPL 3, with a TSS whose I/O bitmap allows every port
 };
+
+// As scenarios call them.
+inline constexpr std::string_view kModeNames[] = {"real16", "prot32", "long64", "long64_cpl3"};
 
 // Where initial_memory() puts what the modes need. Guests leave these pages alone; a real KVM and
 // the model set accessed bits there at different times, so that final memory is not compared there.
