@@ -10,11 +10,7 @@ using sim::Vector;
 // NMI. An IRQ of the userspace PIC counts as injected from KVM_INTERRUPT on.
 bool ModelVm::inject() {
     if (events_.exception_injected || events_.exception_pending) {
-        const bool fresh = events_.exception_pending;
         events_.exception_injected = events_.exception_pending = false;
-        if (fresh && events_.exception == 1 && events_.has_payload) {
-            cpu_->set(Reg::dr6, (cpu_->get(Reg::dr6) & ~u64{0xF}) | events_.payload);
-        }
         sim::Fault fault;
         fault.vector = static_cast<Vector>(events_.exception);
         fault.has_error_code = events_.has_error_code;
@@ -49,13 +45,14 @@ bool ModelVm::delivered(const std::optional<sim::Outcome>& outcome) {
     return handle(*outcome) == Next::guest;
 }
 
+// Outside of a nested guest the payload goes to DR6 at once (kvm_deliver_exception_payload).
 void ModelVm::queue_debug_trap(u64 dr6) {
+    cpu_->set(Reg::dr6, (cpu_->get(Reg::dr6) & ~u64{0xF}) | dr6);
     events_.exception_pending = true;
     events_.exception_injected = false;
     events_.exception = 1;
     events_.has_error_code = false;
-    events_.has_payload = true;
-    events_.payload = dr6;
+    events_.has_payload = false;
 }
 
 void ModelVm::queue_fault(const sim::Fault& fault) {

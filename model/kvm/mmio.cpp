@@ -5,34 +5,21 @@
 #include <set>
 
 #include "model/kvm/model_vm.hpp"
+#include "model/kvm/opcode.hpp"
 #include "model/kvm/watcher.hpp"
 
 namespace vtlsim::model::kvm {
 
 using sim::Exit;
 using sim::Reg;
+using sim::Seg;
 
 namespace {
 
-constexpr u64 kRf = 0x10000;
+constexpr u64 kTf = 0x100, kRf = 0x10000, kZf = 0x40;
 constexpr u64 kPiece = 8;
-
-// A REP of MOVS, CMPS, STOS, LODS or SCAS: the emulator leaves it at every access.
-bool is_rep_string(const Exit& exit) {
-    bool rep = false;
-    for (std::size_t i = 0; i < exit.length; ++i) {
-        const u8 b = exit.bytes[i];
-        if (b == 0xF2 || b == 0xF3) {
-            rep = true;
-        } else if (b == 0x66 || b == 0x67 || b == 0x2E || b == 0x36 || b == 0x3E || b == 0x26 ||
-                   (b >= 0x64 && b <= 0x65) || (b >= 0x40 && b <= 0x4F)) {
-            continue;
-        } else {
-            return rep && ((b >= 0xA4 && b <= 0xA7) || (b >= 0xAA && b <= 0xAF));
-        }
-    }
-    return false;
-}
+// The emulator goes back to the guest when RCX is a multiple of this (x86_emulate_insn).
+constexpr u64 kIterations = 1024;
 
 }  // namespace
 
@@ -44,14 +31,15 @@ ModelVm::Next ModelVm::mmio(const Exit& exit) {
     }
     decode(exit);
     mmio_ = {};
+    // An exit of memory does not say which instruction it is.
+    const Opcode op = opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15), code_mode() == 0);
+    mmio_.op = op;
+    em_.next_rip = (em_.rip + length_at_rip().value_or(0)) & mode_mask();
+    const u8 usual = code_mode() == 0 ? 8 : code_mode() == 1 ? 4 : 2;
+    em_.insn.address_size = !op.address_size ? usual : usual == 4 ? u8{2} : u8{4};
     em_.rflags &= ~kRf;
-    if (is_rep_string(exit)) em_.rflags |= kRf;
-    return mmio_goes_on(exit);
-}
-
-// The instruction has met an access to memory that is not RAM, for which there is no datum yet.
-ModelVm::Next ModelVm::mmio_goes_on(const Exit& exit) {
-    if (exit.access == sim::Access::write) return mmio_execute();
+    if (op.rep != 0 && op.is_string()) em_.rflags |= kRf;
+    if (exit.access == sim::Access::write && !op.reads_destination()) return mmio_execute();
     mmio_.at = exit.gpa;
     mmio_.left = exit.size;
     return mmio_read_exit();
@@ -80,22 +68,59 @@ ModelVm::Next ModelVm::complete_mmio_read() {
     return mmio_execute();
 }
 
-// One step (one iteration of a REP) with the data that have come so far.
+// From what is read so far up to the next exit, or the end of the instruction. Between iterations
+// of a REP the emulator writes GPRs back, but neither RIP nor RFLAGS.
 ModelVm::Next ModelVm::mmio_execute() {
+    std::optional<Next> next;
+    while (!next) next = mmio_iteration();
+    return *next;
+}
+
+// CMPS reads its second operand after the first one; the executor would find a page that is already
+// there.
+bool ModelVm::mmio_second_read() {
+    const u16 op = mmio_.op.value;
+    if ((op != 0xA6 && op != 0xA7) || mmio_.second || mmio_.reads.empty()) return false;
+    u64 size = 0;
+    for (const auto& [at, data] : mmio_.reads) size += data.size();
+    const sim::CpuState& s = em_.registers_stale ? decoded_ : cpu_->state();
+    const u64 mask =
+        em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
+    u64 at = (code_mode() == 0 ? 0 : s[Reg::es_base]) + (s[Reg::rdi] & mask);
+    if (code_mode() != 0) at &= 0xFFFFFFFF;
+    mmio_.second = true;
+    if (machine_.is_ram(0, at, 1)) return false;
+    // Only the destination is MMIO: then that is what has been read.
+    if (at == mmio_.reads.front().first) {
+        const Seg segment = Seg::ds;
+        u64 source = (code_mode() == 0 ? 0 : s[base_of(segment)]) + (s[Reg::rsi] & mask);
+        if (code_mode() != 0) source &= 0xFFFFFFFF;
+        if (source != at) return false;
+        not_modelled("CMPS of one MMIO address with itself");
+        return true;
+    }
+    mmio_.at = at;
+    mmio_.left = size;
+    return true;
+}
+
+std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
+    const Opcode& op = mmio_.op;
+    const bool rep = op.rep != 0 && op.is_string();
     const bool stale = em_.registers_stale;
-    const bool rep = is_rep_string(em_.insn);
+    const u64 count_mask =
+        em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
     const sim::CpuState users = cpu_->state();
+    if (rep && (users[Reg::rcx] & count_mask) == 0) return emulator_done(false, true);
+    if (mmio_second_read()) return problem_.empty() ? mmio_read_exit() : Next::userspace;
+
+    // The old decode: RIP, RFLAGS, and the operands where userspace has written GPRs since.
     sim::CpuState s = users;
     if (stale) {
-        // The decoded operands are gone with the cache: only what does not depend on registers that
-        // userspace has changed can be told.
-        bool same = true;
-        for (std::size_t i = 0; i < 16; ++i) same = same && s[sim::gpr(i)] == decoded_[sim::gpr(i)];
-        if (!same) return not_modelled("an MMIO read whose registers userspace has changed");
+        for (std::size_t i = 0; i < 16; ++i) s[sim::gpr(i)] = decoded_[sim::gpr(i)];
     }
-    // The old decode: RIP, RFLAGS.
     s[Reg::rip] = em_.rip;
-    s[Reg::rflags] = em_.rflags & ~u64{0x100} & ~kRf;
+    s[Reg::rflags] = em_.rflags & ~kTf & ~kRf;
     s[Reg::shadow] = 0;
     cpu_->set_state(s);
 
@@ -103,8 +128,9 @@ ModelVm::Next ModelVm::mmio_execute() {
     const std::vector<sim::RamRange> ram = ram_of(guest_);
     const auto give_pages = [&] {
         std::vector<sim::RamRange> more = ram;
-        for (u64 page : pages)
+        for (u64 page : pages) {
             more.push_back({page * sim::kPageSize, (page + 1) * sim::kPageSize - 1});
+        }
         std::sort(more.begin(), more.end(),
                   [](const auto& a, const auto& b) { return a.first < b.first; });
         machine_.set_ram(0, more);
@@ -124,54 +150,76 @@ ModelVm::Next ModelVm::mmio_execute() {
         outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
         const auto* exit = std::get_if<Exit>(&outcome);
         if (exit == nullptr || exit->kind != sim::ExitKind::memory) break;
-        if (exit->access == sim::Access::write) {
-            if (!pages.insert(exit->gpa / sim::kPageSize).second) break;
-            continue;
-        }
-        break;
+        if (exit->access != sim::Access::write) break;
+        if (!pages.insert(exit->gpa / sim::kPageSize).second) break;
     }
     cpu_->set_deliver_faults(true);
     watcher_->logging = true;
     machine_.set_ram(0, ram);
-    const auto restore_mmio = [&] {
-        const std::vector<u8> zeros(sim::kPageSize);
-        for (u64 page : pages) {
-            if (!machine_.write(page * sim::kPageSize, zeros)) problem_ = "out of memory";
-        }
-    };
     if (const auto* exit = std::get_if<Exit>(&outcome)) {
         machine_.set_memory(before);
         cpu_->set_state(users);
-        if (exit->kind != sim::ExitKind::memory)
+        if (exit->kind != sim::ExitKind::memory) {
             return not_modelled("an exit within an MMIO access");
+        }
         if (pages.count(exit->gpa / sim::kPageSize) != 0) {
             return not_modelled("two MMIO reads of one instruction in one page");
         }
-        return mmio_goes_on(*exit);
+        mmio_.at = exit->gpa;
+        mmio_.left = exit->size;
+        return mmio_read_exit();
     }
-    restore_mmio();
+    const std::vector<u8> zeros(sim::kPageSize);
+    for (u64 page : pages) {
+        if (!machine_.write(page * sim::kPageSize, zeros)) return not_modelled("out of memory");
+    }
     if (const auto* fault = std::get_if<sim::Fault>(&outcome)) {
         cpu_->set_state(users);
         queue_fault(*fault);
         return Next::guest;
     }
     if (std::holds_alternative<sim::NotModelled>(outcome)) return handle(outcome);
+
+    const sim::CpuState after = cpu_->state();
     ++steps_;
     if (steps_left_ > 0) --steps_left_;
-    const bool retired = !rep;
-    em_.next_rip = cpu_->get(Reg::rip);
-    em_.rflags = (cpu_->get(Reg::rflags) & ~kRf & ~u64{0x100}) | (em_.rflags & (u64{0x100} | kRf));
+    em_.rflags = (after[Reg::rflags] & ~kRf & ~kTf) | (em_.rflags & (kTf | kRf));
+    sim::CpuState result = after;
+    result[Reg::rip] = users[Reg::rip];
+    result[Reg::rflags] = users[Reg::rflags];
+    result[Reg::shadow] = users[Reg::shadow];
+    result[Reg::pending_debug] = 0;
+    // What went to the dropped register cache is lost, but for the pointers and the count of a
+    // string, which are stepped from what userspace wrote.
     if (stale) {
-        // The result went to a register cache that nobody writes back.
-        for (std::size_t i = 0; i < 16; ++i) cpu_->set(sim::gpr(i), users[sim::gpr(i)]);
+        for (std::size_t i = 0; i < 16; ++i) result[sim::gpr(i)] = users[sim::gpr(i)];
     }
-    cpu_->set(Reg::pending_debug, 0);
+    cpu_->set_state(result);
+    if (stale && op.is_string()) {
+        for (Reg reg : {Reg::rsi, Reg::rdi, Reg::rcx}) {
+            if (after[reg] != s[reg]) advance(reg, static_cast<i64>(after[reg] - s[reg]));
+        }
+    }
+    em_.registers_stale = false;
     mmio_.writes.clear();
+    mmio_.reads.clear();
+    mmio_.second = false;
     for (const auto& [at, data] : watcher_->stores) add_write_pieces(at, data);
     watcher_->stores.clear();
-    const Next next = emulator_done(!mmio_.writes.empty(), retired);
-    if (mmio_.writes.empty()) return next;
-    return mmio_write_piece();
+    const bool to_userspace = !mmio_.writes.empty();
+    if (!rep) {
+        em_.next_rip = after[Reg::rip];
+        const Next next = emulator_done(to_userspace, true);
+        return to_userspace ? mmio_write_piece() : next;
+    }
+    const bool zero = (em_.rflags & kZf) != 0;
+    if (op.compares() && zero == (op.rep == 0xF2)) return emulator_done(false, true);
+    if (to_userspace) {
+        emulator_done(true, false);
+        return mmio_write_piece();
+    }
+    if ((cpu_->get(Reg::rcx) & count_mask) % kIterations == 0) return emulator_done(false, false);
+    return std::nullopt;
 }
 
 void ModelVm::add_write_pieces(u64 at, const std::vector<u8>& data) {

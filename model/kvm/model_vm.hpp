@@ -14,6 +14,7 @@
 
 #include <memory>
 
+#include "model/kvm/opcode.hpp"
 #include "model/kvm/switches.hpp"
 #include "model/kvm/vm.hpp"
 #include "model/log/event_log.hpp"
@@ -76,6 +77,8 @@ class ModelVm final : public Vm {
 
     // run.cpp
     Next enter();  // one round: events, then the guest, then its exit
+    Next emulate_one();
+    bool halt_is_due();
     Next handle(const sim::Outcome& outcome);
     Next handle_exit(const sim::Exit& exit);
     Next stop(ExitReason reason);
@@ -116,10 +119,11 @@ class ModelVm final : public Vm {
 
     // mmio.cpp
     Next mmio(const sim::Exit& exit);
-    Next mmio_goes_on(const sim::Exit& exit);
     Next mmio_read_exit();
     Next complete_mmio_read();
     Next mmio_execute();
+    std::optional<Next> mmio_iteration();  // nothing: a REP goes on
+    bool mmio_second_read();
     void add_write_pieces(u64 at, const std::vector<u8>& data);
     Next mmio_write_piece();
 
@@ -174,6 +178,8 @@ class ModelVm final : public Vm {
     VcpuEvents events_;
     GuestDebug debug_;
     u64 singlestep_rip_ = 0;
+    // vcpu->arch.halt_request: HLT has been emulated, and something else returned to userspace.
+    bool halt_request_ = false;
     struct Pio {
         u16 port = 0;
         u8 size = 0;
@@ -206,6 +212,8 @@ class ModelVm final : public Vm {
         u64 left = 0;                                         // bytes of the access from `at`
         std::vector<std::pair<u64, std::vector<u8>>> writes;  // to come
         bool pending = false;                                 // a read exit is at hand
+        bool second = false;  // CMPS: its second operand has been seen to
+        Opcode op;
     } mmio_;
     sim::CpuState decoded_{};  // when the emulator decoded em_.insn
     u32 pio_latched_ = 0;      // of IN and INS: vcpu->arch.pio.count

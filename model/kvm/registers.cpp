@@ -53,6 +53,10 @@ void ModelVm::get_sregs(CpuState& state) {
 
 void ModelVm::set_sregs(const CpuState& state) {
     CpuState now = cpu_->state();
+    // Observed (docs/conform-kvm.md): what makes KVM reset its MMU drops the emulator's completion.
+    for (Reg reg : {Reg::cr0, Reg::cr3, Reg::cr4, Reg::efer}) {
+        if (now[reg] != state[reg] && cui_ == Completion::emulator) cui_ = Completion::none;
+    }
     each_system([&](Reg reg) { now[reg] = state[reg]; });
     cpu_->set_state(now);
 }
@@ -67,6 +71,8 @@ void ModelVm::set_debug_registers(const CpuState& state) {
 
 VcpuEvents ModelVm::get_events() {
     VcpuEvents out = events_;
+    // Without KVM_CAP_EXCEPTION_PAYLOAD userspace is told that a pending one is injected, too.
+    out.exception_injected = out.exception_injected || out.exception_pending;
     out.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
     out.nmi_masked = cpu_->get(Reg::nmi_blocked) != 0;
     return out;
@@ -140,6 +146,7 @@ void ModelVm::replace_vcpu() {
     events_ = {};
     debug_ = {};
     singlestep_rip_ = 0;
+    halt_request_ = false;
     pio_ = {};
     em_ = {};
     mmio_ = {};

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "model/kvm/model_vm.hpp"
 #include "model/kvm/watcher.hpp"
 
@@ -10,6 +12,9 @@ using sim::Reg;
 namespace {
 
 constexpr u32 kUninitialized = 1;
+constexpr u64 kZf = 0x40, kTf = 0x100, kRf = 0x10000;
+// The emulator goes back to the guest when RCX is a multiple of this (x86_emulate_insn).
+constexpr u64 kIterations = 1024;
 
 }  // namespace
 
@@ -78,25 +83,70 @@ ModelVm::Next ModelVm::enter() {
     if (window_requested_ && window_open()) return stop(ExitReason::irq_window_open);
     if (steps_left_ == 0) return Next::userspace;
     load_breakpoints(true);
-    // Single-stepping without TF is the emulator's business: it stops after each instruction.
-    const bool one = stepping() && !by_hardware();
-    if (one) cpu_->set(Reg::rflags, get_rflags());
+    const bool tf = (get_rflags() & kTf) != 0;
+    if (!by_hardware() && (stepping() || tf || halt_request_)) return emulate_one();
     const bool looks = debug_.single_step || debug_.use_hw_bp;
     cpu_->set_deliver_faults(!looks);
-    const sim::Outcome outcome = execute(one ? 1 : window_requested_ ? 1 : steps_left_);
+    const sim::Outcome outcome = execute(window_requested_ ? 1 : steps_left_);
     cpu_->set_deliver_faults(true);
     load_breakpoints(false);
-    if (one && std::holds_alternative<sim::StepsDone>(outcome)) {
-        set_rflags(cpu_->get(Reg::rflags));
-        return do_singlestep();
-    }
-    if (one && std::holds_alternative<sim::Halted>(outcome)) {
-        cpu_->set(Reg::activity, 0);
-        set_rflags(cpu_->get(Reg::rflags));
-        return do_singlestep();  // DEBUG takes the place of HLT (kvm-pio.md 3)
-    }
     return handle(outcome);
 }
+
+// One instruction where a step or a halt request is due behind it. A REP is left when RCX becomes a
+// multiple of 1024, the last time with RCX = 0 (docs/conform-kvm.md).
+ModelVm::Next ModelVm::emulate_one() {
+    const u64 rflags = get_rflags();
+    const u64 rip = cpu_->get(Reg::rip);
+    const bool tf = (rflags & kTf) != 0;
+    const Opcode op = opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15), code_mode() == 0);
+    const u8 usual = code_mode() == 0 ? 8 : code_mode() == 1 ? 4 : 2;
+    const u8 size = !op.address_size ? usual : usual == 4 ? u8{2} : u8{4};
+    const u64 mask = size == 8 ? ~u64{0} : (u64{1} << 8 * size) - 1;
+    const u64 count = cpu_->get(Reg::rcx) & mask;
+    const bool rep = op.rep != 0 && op.is_string() && count != 0;
+    cpu_->set(Reg::rflags, rep ? rflags & ~kTf : rflags);
+    const u64 iterations = (count - 1) % kIterations + 1;
+    cpu_->set_deliver_faults(false);
+    sim::Outcome outcome = execute(1, rep ? iterations : u64{1} << 24);
+    cpu_->set_deliver_faults(true);
+    load_breakpoints(false);
+    cpu_->set(Reg::pending_debug, 0);
+    const auto* fault = std::get_if<sim::Fault>(&outcome);
+    const bool debug_fault = fault != nullptr && fault->vector == sim::Vector::db;
+    const bool halted = std::holds_alternative<sim::Halted>(outcome);
+    const bool left = rep && std::holds_alternative<sim::OutOfWork>(outcome);
+    if (!halted && !left && !std::holds_alternative<sim::StepsDone>(outcome)) {
+        if (rep) cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | (rflags & kTf));
+        set_rflags(cpu_->get(Reg::rflags));
+        if (debug_fault || fault == nullptr) return handle(outcome);
+        queue_fault(*fault);
+        return halt_is_due() ? stop(ExitReason::hlt) : Next::guest;
+    }
+    events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
+    u64 after = cpu_->get(Reg::rflags);
+    if (rep) {
+        after |= rflags & kTf;
+        const bool zero = (after & kZf) != 0;
+        const bool found = op.compares() && zero == (op.rep == 0xF2);
+        if (!found) {  // also when RCX is 0 now: the next round finds that
+            cpu_->set(Reg::rip, rip);
+            after |= kRf;
+        }
+    }
+    if (halted) {
+        cpu_->set(Reg::activity, 0);
+        halt_request_ = true;
+    }
+    // As in x86_emulate_instruction: the step first, then the flags.
+    Next next = Next::guest;
+    if (tf || stepping()) next = do_singlestep();
+    set_rflags(after);
+    if (next == Next::guest && halt_is_due()) next = stop(ExitReason::hlt);
+    return next;
+}
+
+bool ModelVm::halt_is_due() { return std::exchange(halt_request_, false); }
 
 sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     const u64 before = run_from_ = cpu_->steps();
@@ -121,7 +171,11 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
         cpu_->set(Reg::activity, 0);  // the LAPIC is userspace's: the vCPU stays runnable
         return stop(ExitReason::hlt);
     }
-    if (std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
+    if (std::holds_alternative<sim::Shutdown>(outcome)) {
+        // KVM sets RF when it injects a fault, before it finds that this cannot be delivered.
+        if (!by_hardware()) cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);
+        return stop(ExitReason::shutdown);
+    }
     if (const auto* gap = std::get_if<sim::NotModelled>(&outcome)) return not_modelled(gap->what);
     if (std::holds_alternative<sim::OutOfMemory>(outcome)) return not_modelled("out of memory");
     if (std::holds_alternative<sim::OutOfWork>(outcome)) steps_left_ = 0;

@@ -88,6 +88,7 @@ std::string transcripts_text(const Both& both) {
         const std::string model = i < b.size() ? line(b[i]) : "";
         if (real == model) {
             out += fmt::format("  {:>3}  both   {}\n", i + 1, real);
+            if (left != kAfter) --left;
             continue;
         }
         --left;

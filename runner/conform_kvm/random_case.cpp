@@ -29,6 +29,7 @@ class Maker {
         : random_(seed * 0x9E3779B97F4A7C15 + number) {
         random_.next();
         case_.mode = modes[random_.below(modes.size())];
+        mmio_strings_ = random_.one_in(3);
     }
 
     RandomCase make() {
@@ -59,7 +60,7 @@ class Maker {
     void make_code() {
         const u64 count = 1 + random_.below(6);
         for (u64 i = 0; i < count; ++i) {
-            for (auto& insn : random_instruction(random_, case_.mode)) {
+            for (auto& insn : random_instruction(random_, case_.mode, mmio_strings_)) {
                 case_.code.push_back(std::move(insn));
             }
         }
@@ -69,7 +70,8 @@ class Maker {
     u64 string_at() {
         const u64 base = case_.mode == Mode::real16 ? kRealDataAt : kDataAt;
         const u64 page = base + 0x1000 * random_.below(2);
-        if (random_.one_in(3) && case_.mode != Mode::real16) return kMmioAt + random_.below(0x40);
+        if (mmio_strings_ && random_.one_in(2) && case_.mode != Mode::real16)
+            return kMmioAt + random_.below(0x40);
         if (random_.one_in(2)) return page + 0xFF0 + random_.below(0x20);
         return page + random_.below(0x1000);
     }
@@ -84,7 +86,7 @@ class Maker {
         if (random_.one_in(2)) {
             set(Reg::rcx, random_.below(5));
         } else if (long_mode(case_.mode) || case_.mode == Mode::prot32) {
-            set(Reg::rcx, random_.below(3000));
+            set(Reg::rcx, random_.below(900));
         }
         constexpr u16 kPorts[] = {0x3F8, 0x60, 0xCF9, 0x80, 0x7E, 0xFFFF};
         set(Reg::rdx, kPorts[random_.below(std::size(kPorts))]);
@@ -93,8 +95,10 @@ class Maker {
         const u64 mmio = random_.one_in(3) ? 0xFFA + random_.below(12) : random_.below(0x100);
         if (case_.mode == Mode::real16) {
             set(Reg::rbx, mmio);
-            set(Reg::es, kMmioAt >> 4);
-            set(Reg::es_base, kMmioAt);
+            set(Reg::fs, kMmioAt >> 4);
+            set(Reg::fs_base, kMmioAt);
+            if (mmio_strings_) set(Reg::es, kMmioAt >> 4);
+            if (mmio_strings_) set(Reg::es_base, kMmioAt);
         } else {
             set(Reg::rbx, kMmioAt + mmio);
         }
@@ -225,6 +229,7 @@ class Maker {
 
     Random random_;
     RandomCase case_;
+    bool mmio_strings_ = false;
 };
 
 }  // namespace

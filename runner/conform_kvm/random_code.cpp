@@ -7,15 +7,18 @@ using Bytes = RandomCase::Bytes;
 using model::kvm::Mode;
 
 constexpr u8 kOperandSize = 0x66, kAddressSize = 0x67, kRep = 0xF3, kRepne = 0xF2, kLock = 0xF0;
-constexpr u8 kEs = 0x26, kRexW = 0x48;
+constexpr u8 kFs = 0x64, kRexW = 0x48;
 constexpr u8 kBx = 3;  // as a register number; [BX] in 16-bit ModRM is 7
 
 class Code {
   public:
     Code(Random& random, Mode mode) : random_(random), mode_(mode) {}
 
-    Bytes any() {
-        const u64 kind = random_.below(100);
+    Bytes any(bool mmio_strings) {
+        u64 kind = random_.below(100);
+        // The model has no INS to and no OUTS from MMIO.
+        if (mmio_strings && kind >= 26 && kind < 48) kind = 75;
+        if (!mmio_strings && kind >= 72 && kind < 79 && mode_ == Mode::real16) kind = 30;
         if (kind < 26) return in_out();
         if (kind < 48) return ins_outs();
         if (kind < 62) return mmio_move();
@@ -59,13 +62,13 @@ class Code {
         return out;
     }
 
-    // ModRM for [BX], with ES in front in real mode.
+    // ModRM for [BX], with FS in front in real mode.
     u8 modrm(u64 reg) const {
         return static_cast<u8>((reg & 7) << 3 | (mode_ == Mode::real16 ? 7 : kBx));
     }
     Bytes mmio_prefixes() {
         Bytes out;
-        if (mode_ == Mode::real16) out.push_back(kEs);
+        if (mode_ == Mode::real16) out.push_back(kFs);
         const Bytes more = prefixes();
         out.insert(out.end(), more.begin(), more.end());
         return out;
@@ -168,8 +171,8 @@ class Code {
 
 }  // namespace
 
-std::vector<Bytes> random_instruction(Random& random, Mode mode) {
-    Bytes insn = Code(random, mode).any();
+std::vector<Bytes> random_instruction(Random& random, Mode mode, bool mmio_strings) {
+    Bytes insn = Code(random, mode).any(mmio_strings);
     const u8 last = insn.back();
     std::vector<Bytes> out;
     // A REP that would go round for long is preceded by a count; else CX is what is left of it.

@@ -6,7 +6,9 @@
 namespace vtlsim::runner::conform_kvm {
 
 // One instruction, sometimes with another one in front that it needs. Registers that they count on:
-// BX and the segment ES (real mode) or RBX point to MMIO, DX holds a port.
-std::vector<RandomCase::Bytes> random_instruction(Random& random, model::kvm::Mode mode);
+// FS:BX (real mode) or RBX point to MMIO, DX holds a port. With `mmio_strings`
+// string instructions may have MMIO operands, and there are no INS and OUTS.
+std::vector<RandomCase::Bytes> random_instruction(Random& random, model::kvm::Mode mode,
+                                                  bool mmio_strings);
 
 }  // namespace vtlsim::runner::conform_kvm

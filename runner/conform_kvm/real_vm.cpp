@@ -373,13 +373,16 @@ void RealVm::init_sipi(u8 vector) {
 void RealVm::set_immediate_exit(bool on) { immediate_exit_ = on; }
 void RealVm::request_interrupt_window(bool on) { run_->request_interrupt_window = on; }
 
+// Where the data of a read belong; a write's are left alone.
 std::span<u8> RealVm::payload() {
     switch (run_->exit_reason) {
         case KVM_EXIT_IO:
+            if (run_->io.direction != KVM_EXIT_IO_IN) return {};
             return {run_page_.data() + run_->io.data_offset,
                     std::min<std::size_t>(std::size_t{run_->io.size} * run_->io.count,
                                           run_size_ - run_->io.data_offset)};
         case KVM_EXIT_MMIO:
+            if (run_->mmio.is_write != 0) return {};
             return run_->mmio.data;
         case KVM_EXIT_X86_RDMSR:
             return {reinterpret_cast<u8*>(&run_->msr.data), sizeof(run_->msr.data)};
@@ -390,6 +393,7 @@ std::span<u8> RealVm::payload() {
 
 void RealVm::set_read_data(std::span<const u8> data) {
     const std::span<u8> to = payload();
+    if (to.empty() || data.empty()) return;
     std::memcpy(to.data(), data.data(), std::min(to.size(), data.size()));
 }
 

@@ -1,0 +1,28 @@
+// What of an instruction's opcode decides how KVM's emulator treats its memory operand.
+#pragma once
+
+#include <span>
+
+#include "sim/types.hpp"
+
+namespace vtlsim::model::kvm {
+
+struct Opcode {
+    u16 value = 0;              // behind the prefixes; 0F00h and the second byte of two-byte ones
+    u8 rep = 0;                 // the last of F2h and F3h among the prefixes
+    bool address_size = false;  // 67h
+
+    // MOVS, CMPS, STOS, LODS, SCAS.
+    bool is_string() const {
+        return (value >= 0xA4 && value <= 0xA7) || (value >= 0xAA && value <= 0xAF);
+    }
+    bool compares() const {
+        return value == 0xA6 || value == 0xA7 || value == 0xAE || value == 0xAF;
+    }
+    // The memory operand is read before it is written.
+    bool reads_destination() const;
+};
+
+Opcode opcode_of(std::span<const u8> instruction, bool long_code);
+
+}  // namespace vtlsim::model::kvm
