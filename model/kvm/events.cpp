@@ -28,7 +28,10 @@ bool ModelVm::inject() {
     if (events_.interrupt_injected) {
         events_.interrupt_injected = false;
         log(EventKind::kvm_inject, {1, events_.interrupt});
-        return delivered(cpu_->deliver_interrupt(events_.interrupt));
+        injecting_interrupt_ = true;
+        const bool goes_on = delivered(cpu_->deliver_interrupt(events_.interrupt));
+        injecting_interrupt_ = false;
+        return goes_on;
     }
     if (debug_.block_irq) return true;
     if (events_.nmi_pending && cpu_->get(Reg::nmi_blocked) == 0) {

@@ -122,6 +122,9 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     s[Reg::rip] = em_.rip;
     s[Reg::rflags] = em_.rflags & ~kTf & ~kRf;
     s[Reg::shadow] = 0;
+    // One iteration, and all of its results: the executor keeps some until a REP ends.
+    const u64 count = s[Reg::rcx];
+    if (rep) s[Reg::rcx] = 1;
     cpu_->set_state(s);
 
     std::set<u64> pages;
@@ -150,7 +153,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
         const auto* exit = std::get_if<Exit>(&outcome);
         if (exit == nullptr || exit->kind != sim::ExitKind::memory) break;
-        if (exit->access != sim::Access::write) break;
+        if (exit->access != sim::Access::write || op.reads_destination()) break;
         if (!pages.insert(exit->gpa / sim::kPageSize).second) break;
     }
     cpu_->set_deliver_faults(true);
@@ -180,7 +183,8 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     }
     if (std::holds_alternative<sim::NotModelled>(outcome)) return handle(outcome);
 
-    const sim::CpuState after = cpu_->state();
+    sim::CpuState after = cpu_->state();
+    if (rep) after[Reg::rcx] = s[Reg::rcx] = count;
     ++steps_;
     if (steps_left_ > 0) --steps_left_;
     em_.rflags = (after[Reg::rflags] & ~kRf & ~kTf) | (em_.rflags & (kTf | kRf));
@@ -196,10 +200,11 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     }
     cpu_->set_state(result);
     if (stale && op.is_string()) {
-        for (Reg reg : {Reg::rsi, Reg::rdi, Reg::rcx}) {
+        for (Reg reg : {Reg::rsi, Reg::rdi}) {
             if (after[reg] != s[reg]) advance(reg, static_cast<i64>(after[reg] - s[reg]));
         }
     }
+    if (rep) advance(Reg::rcx, -1);
     em_.registers_stale = false;
     mmio_.writes.clear();
     mmio_.reads.clear();

@@ -106,17 +106,23 @@ ModelVm::Next ModelVm::emulate_one() {
     const u64 count = cpu_->get(Reg::rcx) & mask;
     const bool rep = op.rep != 0 && op.is_string() && count != 0;
     cpu_->set(Reg::rflags, rep ? rflags & ~kTf : rflags);
-    const u64 iterations = (count - 1) % kIterations + 1;
+    // The executor keeps some results until a REP ends, so it gets one that does.
+    const u64 now = rep ? (count - 1) % kIterations + 1 : 0;
+    const u64 rcx = cpu_->get(Reg::rcx);
+    if (rep) cpu_->set(Reg::rcx, now);
     cpu_->set_deliver_faults(false);
-    sim::Outcome outcome = execute(1, rep ? iterations : u64{1} << 24);
+    const sim::Outcome outcome = execute(1);
+    if (rep) {
+        const u64 left = (count - now + (cpu_->get(Reg::rcx) & mask)) & mask;
+        cpu_->set(Reg::rcx, size == 2 ? (rcx & ~mask) | left : left);
+    }
     cpu_->set_deliver_faults(true);
     load_breakpoints(false);
     cpu_->set(Reg::pending_debug, 0);
     const auto* fault = std::get_if<sim::Fault>(&outcome);
     const bool debug_fault = fault != nullptr && fault->vector == sim::Vector::db;
     const bool halted = std::holds_alternative<sim::Halted>(outcome);
-    const bool left = rep && std::holds_alternative<sim::OutOfWork>(outcome);
-    if (!halted && !left && !std::holds_alternative<sim::StepsDone>(outcome)) {
+    if (!halted && !std::holds_alternative<sim::StepsDone>(outcome)) {
         if (rep) cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | (rflags & kTf));
         set_rflags(cpu_->get(Reg::rflags));
         if (debug_fault || fault == nullptr) return handle(outcome);
@@ -173,7 +179,9 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
     }
     if (std::holds_alternative<sim::Shutdown>(outcome)) {
         // KVM sets RF when it injects a fault, before it finds that this cannot be delivered.
-        if (!by_hardware()) cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);
+        if (!by_hardware() && !injecting_interrupt_) {
+            cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);
+        }
         return stop(ExitReason::shutdown);
     }
     if (const auto* gap = std::get_if<sim::NotModelled>(&outcome)) return not_modelled(gap->what);

@@ -16,6 +16,7 @@ namespace {
 constexpr u64 kFreshEvery = 256;
 constexpr std::size_t kKinds = 8;  // of differences that are made smaller and shown
 constexpr u64 kProgressEvery = 5000;
+constexpr RealOptions kQuick{.time_limit_ms = 500};
 
 // A difference without its numbers: one kind of difference shows in many cases.
 std::string kind_of(const std::string& difference) {
@@ -55,7 +56,7 @@ class Runner {
   private:
     void one(const RandomCase& c, u64 number) {
         const model::kvm::Guest guest = c.guest();
-        Both both = run_both(kvm_, facts_, guest, c.script, {});
+        Both both = run_both(kvm_, facts_, guest, c.script, kQuick);
         if (both.gap) {
             ++out_.gaps;
             ++gaps_[both.model.problem.empty() ? both.real.problem : both.model.problem];
@@ -72,6 +73,9 @@ class Runner {
             const model::kvm::Transcript again = kvm_.run(guest, c.script, fresh);
             if (first_difference(both.real, again, false)) {
                 ++out_.unrepeatable;
+                details_ +=
+                    fmt::format("case {} of seed {} on a used and on a fresh machine: {}\n", number,
+                                options_.seed, *first_difference(both.real, again, false));
                 both.real = again;
                 both.difference = difference(again, both.model, facts_.of(c.mode).native, false);
             }
@@ -85,7 +89,7 @@ class Runner {
         RandomCase small = c;
         if (options_.shrink) {
             small = shrink(c, [&](const RandomCase& candidate) {
-                const Both b = run_both(kvm_, facts_, candidate.guest(), candidate.script, {});
+                const Both b = run_both(kvm_, facts_, candidate.guest(), candidate.script, kQuick);
                 return !b.gap && b.difference;
             });
         }

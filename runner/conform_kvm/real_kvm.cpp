@@ -64,19 +64,19 @@ class Kvm final : public RealKvm {
     explicit Kvm(Fd fd) : fd_(std::move(fd)) {}
 
     Transcript run(const Guest& guest, const Script& script, const RealOptions& options) override {
-        MachineKind kind = kind_of(guest, script);
+        const MachineKind kind = kind_of(guest, script);
         if (!vm_ || options.fresh || !vm_->reusable() || runs_ == kRunsOfAMachine ||
-            !(vm_->kind() == kind)) {
+            !(vm_->kind() == kind) || !vm_->start(guest, options.events)) {
             vm_.reset();
-            vm_.emplace(fd_.get(), std::move(kind));
+            vm_.emplace(fd_.get(), kind);
             vm_->set_expired(&time_is_up);
+            vm_->start(guest, options.events);
             runs_ = 0;
         }
         ++runs_;
         Transcript out;
         if (vm_->problem().empty()) {
             const TimeLimit limit(*vm_, options.time_limit_ms);
-            vm_->start(guest, options.events);
             out = run_script(*vm_, guest, script);
         }
         if (!vm_->problem().empty()) out.problem = vm_->problem();

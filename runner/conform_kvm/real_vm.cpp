@@ -27,7 +27,7 @@ constexpr u32 kUnknownMsrs = KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_I
 constexpr u64 kSynced = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 // MSI to one local APIC: the delivery mode is in bits 8 to 10 (SDM 3A 11.11.2).
 constexpr u32 kInit = 5 << 8, kStartUp = 6 << 8;
-constexpr int kSettleRuns = 4096;
+constexpr int kSettleRuns = 1100;  // a REP has 1024 iterations at most before it returns
 
 bool same(const sim::RamRange& a, const sim::RamRange& b) {
     return a.first == b.first && a.last == b.last;
@@ -184,9 +184,9 @@ void RealVm::load_memory(const model::kvm::Guest& guest) {
     }
 }
 
-void RealVm::start(const model::kvm::Guest& guest, bool observe_events) {
-    if (!problem_.empty()) return;
-    settle();
+bool RealVm::start(const model::kvm::Guest& guest, bool observe_events) {
+    if (!problem_.empty()) return true;
+    if (!settle()) return false;
     observe_events_ = observe_events;
     reusable_ = !kind_.irqchip;  // an APIC's state, and a HLT that does not exit
     exhausted_ = false;
@@ -206,39 +206,35 @@ void RealVm::start(const model::kvm::Guest& guest, bool observe_events) {
     run_->request_interrupt_window = 0;
     run_->kvm_dirty_regs = 0;
     run_->immediate_exit = 0;
+    return true;
 }
 
 // Ends what the last case has left undone: a completion lives in the kernel until the next KVM_RUN,
 // and one of MMIO may lead to the next exit; a halt request (docs/conform-kvm.md) until the next
 // HLT.
-void RealVm::settle() {
-    if (!reusable_) return fail("a virtual machine was used again that must not be");
+bool RealVm::settle() {
     set_guest_debug({});
     run_->request_interrupt_window = 0;
     run_->kvm_dirty_regs = 0;
     run_->immediate_exit = 1;
     int runs = 0;
     while (ioctl(vcpu_.get(), KVM_RUN, 0) >= 0) {
-        if (++runs == kSettleRuns) return fail("a completion without end");
+        if (++runs == kSettleRuns) return false;
     }
     set_events({});
-    if (stepped_) clear_halt_request();
+    return !stepped_ || clear_halt_request();
 }
 
-void RealVm::clear_halt_request() {
+bool RealVm::clear_halt_request() {
     constexpr u8 kHlt = 0xF4;
-    model::kvm::Guest halts;  // in real mode, at the address that every machine has
-    const CpuState state = initial_state(halts);
+    const model::kvm::Guest halts;  // in real mode, at the address that every machine has
+    CpuState state = initial_state(halts);
+    state[Reg::rip] = 0;
     set_sregs(state);
-    CpuState regs = state;
-    regs[Reg::rip] = 0;
-    set_regs(regs);
+    set_regs(state);
     write_memory(0, std::array{kHlt});
     run_->immediate_exit = 0;
-    if (ioctl(vcpu_.get(), KVM_RUN, 0) < 0 || run_->exit_reason != KVM_EXIT_HLT) {
-        errno = EIO;
-        fail("a HLT that does not exit");
-    }
+    return ioctl(vcpu_.get(), KVM_RUN, 0) >= 0 && run_->exit_reason == KVM_EXIT_HLT;
 }
 
 RunExit RealVm::run() {

@@ -28,8 +28,9 @@ class RealVm final : public model::kvm::Vm {
     RealVm(int kvm, MachineKind kind);
 
     const MachineKind& kind() const { return kind_; }
-    // The state of a machine that has just been made, with this guest in it.
-    void start(const model::kvm::Guest& guest, bool observe_events);
+    // The state of a machine that has just been made, with this guest in it. False: what the last
+    // guest left behind cannot be ended; nothing has been done then.
+    bool start(const model::kvm::Guest& guest, bool observe_events);
     // Whether start() can make the machine as good as new.
     bool reusable() const { return reusable_ && problem_.empty(); }
     // From here on KVM_RUN returns. Async-signal-safe.
@@ -68,8 +69,8 @@ class RealVm final : public model::kvm::Vm {
     int call(const Fd& fd, unsigned long request, const char* name, T argument);
     void fail(const char* what);
     void make_vcpu();
-    void settle();
-    void clear_halt_request();
+    bool settle();
+    bool clear_halt_request();
     void load_memory(const model::kvm::Guest& guest);
     void signal_msi(u32 data);
     u8* at(u64 physical, std::size_t size);
