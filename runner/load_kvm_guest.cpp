@@ -17,7 +17,8 @@ class GuestReader {
     GuestReader(const Node& node, Labels& labels) : labels_(labels) {
         const Fields f = node.object(
             {"mode", "ram", "more_ram", "code", "entry", "registers", "memory", "gates"});
-        guest_.mode = static_cast<Mode>(f.required("mode").one_of("a mode", model::kvm::kModeNames));
+        guest_.mode =
+            static_cast<Mode>(f.required("mode").one_of("a mode", model::kvm::kModeNames));
         if (const auto ram = f.optional("ram")) {
             guest_.ram = ram->integer<u64>(model::kvm::place::kLast + 1, kMaxRam);
             if (guest_.ram % sim::kPageSize != 0) ram->error("not a multiple of 4096");
