@@ -79,7 +79,11 @@ VcpuEvents ModelVm::get_events() {
 }
 
 void ModelVm::set_events(const VcpuEvents& events) {
+    const bool stale =
+        events_.interrupt_injected && switches_.flaw == Flaw::restore_keeps_injection;
+    const u8 vector = events_.interrupt;
     events_ = events;
+    if (stale) interrupt(vector);
     cpu_->set(Reg::shadow, events.shadow);
     cpu_->set(Reg::nmi_blocked, events.nmi_masked);
 }
@@ -117,6 +121,7 @@ void ModelVm::reset_vcpu(u8 sipi_vector) {
     constexpr u64 kCacheBits = 0x60000000;  // INIT keeps CD and NW
     s[Reg::cr0] = 0x10 | (old[Reg::cr0] & kCacheBits);
     s[Reg::rdx] = 0x600;
+    if (switches_.flaw != Flaw::init_resets_apic_base) s[Reg::apic_base] = old[Reg::apic_base];
     s[Reg::cs] = u64{sipi_vector} << 8;
     s[Reg::cs_base] = u64{sipi_vector} << 12;
     s[Reg::rip] = 0;
