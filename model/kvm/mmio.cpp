@@ -32,14 +32,18 @@ ModelVm::Next ModelVm::mmio(const Exit& exit) {
     decode(exit);
     mmio_ = {};
     // An exit of memory does not say which instruction it is.
-    const Opcode op = opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15), code_mode() == 0);
+    const u8 length = length_at_rip().value_or(0);
+    mmio_.code = cpu_->peek_code(cpu_->linear_ip(), length);
+    mmio_.code_at = cpu_->peek_physical(cpu_->linear_ip()).value_or(0);
+    const Opcode op = opcode_of(mmio_.code, code_mode() == 0);
     mmio_.op = op;
-    em_.next_rip = (em_.rip + length_at_rip().value_or(0)) & mode_mask();
+    em_.next_rip = (em_.rip + length) & mode_mask();
     const u8 usual = code_mode() == 0 ? 8 : code_mode() == 1 ? 4 : 2;
     em_.insn.address_size = !op.address_size ? usual : usual == 4 ? u8{2} : u8{4};
     em_.rflags &= ~kRf;
     if (op.rep != 0 && op.is_string()) em_.rflags |= kRf;
-    if (exit.access == sim::Access::write && !op.reads_destination()) return mmio_execute();
+    const bool writes = exit.access == sim::Access::write && !op.reads_destination();
+    if (writes || op.value == 0xA6 || op.value == 0xA7) return mmio_execute();
     mmio_.at = exit.gpa;
     mmio_.left = exit.size;
     return mmio_read_exit();
@@ -65,6 +69,7 @@ ModelVm::Next ModelVm::complete_mmio_read() {
     mmio_.at += data.size();
     mmio_.left -= data.size();
     if (mmio_.left != 0) return mmio_read_exit();
+    ++mmio_.operands;
     return mmio_execute();
 }
 
@@ -76,31 +81,31 @@ ModelVm::Next ModelVm::mmio_execute() {
     return *next;
 }
 
-// CMPS reads its second operand after the first one; the executor would find a page that is already
-// there.
-bool ModelVm::mmio_second_read() {
-    const u16 op = mmio_.op.value;
-    if ((op != 0xA6 && op != 0xA7) || mmio_.second || mmio_.reads.empty()) return false;
-    u64 size = 0;
-    for (const auto& [at, data] : mmio_.reads) size += data.size();
+// CMPS reads its source first, then its destination; the executor looks at them the other way
+// round, and takes the second one from a page that is already there. True: there is one more to
+// read.
+bool ModelVm::cmps_operand() {
+    const Opcode& op = mmio_.op;
+    if (op.value != 0xA6 && op.value != 0xA7) return false;
     const sim::CpuState& s = em_.registers_stale ? decoded_ : cpu_->state();
     const u64 mask =
         em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
-    u64 at = (code_mode() == 0 ? 0 : s[Reg::es_base]) + (s[Reg::rdi] & mask);
-    if (code_mode() != 0) at &= 0xFFFFFFFF;
-    mmio_.second = true;
-    if (machine_.is_ram(0, at, 1)) return false;
-    // Only the destination is MMIO: then that is what has been read.
-    if (at == mmio_.reads.front().first) {
-        const Seg segment = Seg::ds;
-        u64 source = (code_mode() == 0 ? 0 : s[base_of(segment)]) + (s[Reg::rsi] & mask);
-        if (code_mode() != 0) source &= 0xFFFFFFFF;
-        if (source != at) return false;
-        not_modelled("CMPS of one MMIO address with itself");
-        return true;
+    const auto at = [&](Seg seg, Reg offset) {
+        const u64 linear = (code_mode() == 0 ? 0 : s[base_of(seg)]) + (s[offset] & mask);
+        return code_mode() == 0 ? linear : linear & 0xFFFFFFFF;
+    };
+    std::vector<u64> operands;
+    for (u64 linear : {at(Seg::ds, Reg::rsi), at(Seg::es, Reg::rdi)}) {
+        if (!machine_.is_ram(0, linear, 1)) operands.push_back(linear);
     }
-    mmio_.at = at;
-    mmio_.left = size;
+    if (mmio_.operands >= operands.size()) return false;
+    mmio_.at = operands[mmio_.operands];
+    const u8 usual = code_mode() == 2 ? 2 : 4;
+    mmio_.left = op.value == 0xA6 ? 1 : op.wide ? 8 : !op.operand_size ? usual : usual == 4 ? 2 : 4;
+    const u64 far = operands.back() - operands.front() + mmio_.left - 1;
+    if (operands.size() == 2 && far < 2 * mmio_.left - 1) {
+        not_modelled("CMPS of MMIO addresses that overlap");
+    }
     return true;
 }
 
@@ -112,7 +117,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
     const sim::CpuState users = cpu_->state();
     if (rep && (users[Reg::rcx] & count_mask) == 0) return emulator_done(false, true);
-    if (mmio_second_read()) return problem_.empty() ? mmio_read_exit() : Next::userspace;
+    if (cmps_operand()) return problem_.empty() ? mmio_read_exit() : Next::userspace;
 
     // The old decode: RIP, RFLAGS, and the operands where userspace has written GPRs since.
     sim::CpuState s = users;
@@ -139,6 +144,13 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         machine_.set_ram(0, more);
     };
     const sim::Memory before = machine_.snapshot_memory();
+    // The old decode, whatever userspace has written over the instruction since.
+    std::vector<u8> code(mmio_.code.size());
+    machine_.read(mmio_.code_at, code);
+    const bool rewritten = code != mmio_.code;
+    if (rewritten && !machine_.write(mmio_.code_at, mmio_.code)) {
+        return not_modelled("out of memory");
+    }
     for (const auto& [at, data] : mmio_.reads) {
         pages.insert(at / sim::kPageSize);
         if (!machine_.write(at, data)) return not_modelled("out of memory");
@@ -176,6 +188,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     for (u64 page : pages) {
         if (!machine_.write(page * sim::kPageSize, zeros)) return not_modelled("out of memory");
     }
+    if (rewritten && !machine_.write(mmio_.code_at, code)) return not_modelled("out of memory");
     if (const auto* fault = std::get_if<sim::Fault>(&outcome)) {
         cpu_->set_state(users);
         queue_fault(*fault);
@@ -208,7 +221,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     em_.registers_stale = false;
     mmio_.writes.clear();
     mmio_.reads.clear();
-    mmio_.second = false;
+    mmio_.operands = 0;
     for (const auto& [at, data] : watcher_->stores) add_write_pieces(at, data);
     watcher_->stores.clear();
     const bool to_userspace = !mmio_.writes.empty();
@@ -224,6 +237,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         return mmio_write_piece();
     }
     if ((cpu_->get(Reg::rcx) & count_mask) % kIterations == 0) return emulator_done(false, false);
+    decoded_ = cpu_->state();
     return std::nullopt;
 }
 

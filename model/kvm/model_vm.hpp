@@ -123,7 +123,7 @@ class ModelVm final : public Vm {
     Next complete_mmio_read();
     Next mmio_execute();
     std::optional<Next> mmio_iteration();  // nothing: a REP goes on
-    bool mmio_second_read();
+    bool cmps_operand();
     void add_write_pieces(u64 at, const std::vector<u8>& data);
     Next mmio_write_piece();
 
@@ -213,8 +213,10 @@ class ModelVm final : public Vm {
         u64 left = 0;                                         // bytes of the access from `at`
         std::vector<std::pair<u64, std::vector<u8>>> writes;  // to come
         bool pending = false;                                 // a read exit is at hand
-        bool second = false;  // CMPS: its second operand has been seen to
+        u32 operands = 0;                                     // CMPS: how many have been read
         Opcode op;
+        std::vector<u8> code;  // the instruction as it was decoded, and where
+        u64 code_at = 0;
     } mmio_;
     sim::CpuState decoded_{};  // when the emulator decoded em_.insn
     u32 pio_latched_ = 0;      // of IN and INS: vcpu->arch.pio.count

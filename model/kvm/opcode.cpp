@@ -51,8 +51,10 @@ Opcode opcode_of(std::span<const u8> instruction, bool long_code) {
             case 0x67:
                 out.address_size = true;
                 continue;
-            case 0xF0:
             case 0x66:
+                out.operand_size = true;
+                continue;
+            case 0xF0:
             case 0x26:
             case 0x2E:
             case 0x36:
@@ -65,7 +67,10 @@ Opcode opcode_of(std::span<const u8> instruction, bool long_code) {
                     out.value = static_cast<u16>(0x0F00 | instruction[i + 1]);
                 return out;
             default:
-                if (long_code && b >= 0x40 && b <= 0x4F) continue;  // REX
+                if (long_code && b >= 0x40 && b <= 0x4F) {
+                    out.wide = (b & 8) != 0;
+                    continue;
+                }
                 out.value = b;
                 return out;
         }

@@ -10,7 +10,9 @@ namespace vtlsim::model::kvm {
 struct Opcode {
     u16 value = 0;              // behind the prefixes; 0F00h and the second byte of two-byte ones
     u8 rep = 0;                 // the last of F2h and F3h among the prefixes
+    bool operand_size = false;  // 66h
     bool address_size = false;  // 67h
+    bool wide = false;          // REX.W
 
     // MOVS, CMPS, STOS, LODS, SCAS.
     bool is_string() const {

@@ -87,9 +87,11 @@ ModelVm::Next ModelVm::enter() {
     if (!by_hardware() && (stepping() || tf || halt_request_)) return emulate_one();
     const bool looks = debug_.single_step || debug_.use_hw_bp;
     cpu_->set_deliver_faults(!looks);
+    const bool nmi = cpu_->get(Reg::nmi_pending) != 0;
     const sim::Outcome outcome = execute(window_requested_ ? 1 : steps_left_);
     cpu_->set_deliver_faults(true);
     load_breakpoints(false);
+    if (nmi && std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
     return handle(outcome);
 }
 

@@ -80,7 +80,7 @@ Both run_both(RealKvm& kvm, const KvmFacts& facts, const model::kvm::Guest& gues
         out.difference = difference(real, model, mode.native, options.events);
         if (!out.difference) {
             out.gap = true;
-            out.model.problem = "a limit of steps or time was hit";
+            out.real.problem = "a limit of steps or time was hit";
         }
         return out;
     }

@@ -51,6 +51,9 @@ std::string cannot_run(const KvmFacts& facts, const Guest& guest, const Script& 
         uses(script, [](const auto& a) { return a.kind == ActionKind::guest_debug; })) {
         return "single steps and breakpoints of native code do not work on this KVM";
     }
+    if (uses(script, [](const auto& a) { return a.kind == ActionKind::init_sipi; })) {
+        return "no other vCPU runs here that could send an INIT";
+    }
     for (const auto& device : script.devices) {
         if (device.in_kernel && !device.reads.empty()) {
             return "no device of KVM's own answers reads as a script says";

@@ -17,6 +17,7 @@ constexpr u64 kFreshEvery = 256;
 constexpr std::size_t kKinds = 8;  // of differences that are made smaller and shown
 constexpr u64 kProgressEvery = 5000;
 constexpr RealOptions kQuick{.time_limit_ms = 500};
+constexpr RealOptions kFresh{.fresh = true};
 
 // A difference without its numbers: one kind of difference shows in many cases.
 std::string kind_of(const std::string& difference) {
@@ -89,8 +90,11 @@ class Runner {
         RandomCase small = c;
         if (options_.shrink) {
             small = shrink(c, [&](const RandomCase& candidate) {
-                const Both b = run_both(kvm_, facts_, candidate.guest(), candidate.script, kQuick);
-                return !b.gap && b.difference;
+                const auto small_guest = candidate.guest();
+                if (!run_both(kvm_, facts_, small_guest, candidate.script, kQuick).difference)
+                    return false;
+                return run_both(kvm_, facts_, small_guest, candidate.script, kFresh)
+                    .difference.has_value();
             });
         }
         RealOptions fresh;

@@ -397,6 +397,7 @@ void RealVm::set_msr_error(bool error) { run_->msr.error = error; }
 
 void RealVm::replace_vcpu() {
     make_vcpu();
+    immediate_exit_ = false;  // it is in the kvm_run of the vCPU that is gone
     reusable_ = false;
 }
 
