@@ -17,7 +17,10 @@ bool ModelVm::inject() {
         fault.error_code = events_.error_code;
         events_.has_error_code = events_.has_payload = false;
         log(EventKind::kvm_inject, {0, events_.exception});
-        return delivered(cpu_->inject_fault(fault));
+        injecting_trap_ = fault.vector == Vector::db;
+        const bool goes_on = delivered(cpu_->inject_fault(fault));
+        injecting_trap_ = false;
+        return goes_on;
     }
     if (events_.nmi_injected) {
         events_.nmi_injected = false;
@@ -28,9 +31,9 @@ bool ModelVm::inject() {
     if (events_.interrupt_injected) {
         events_.interrupt_injected = false;
         log(EventKind::kvm_inject, {1, events_.interrupt});
-        injecting_interrupt_ = true;
+        injecting_trap_ = true;
         const bool goes_on = delivered(cpu_->deliver_interrupt(events_.interrupt));
-        injecting_interrupt_ = false;
+        injecting_trap_ = false;
         return goes_on;
     }
     if (debug_.block_irq) return true;

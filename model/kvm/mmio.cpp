@@ -218,7 +218,6 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         }
     }
     if (rep) advance(Reg::rcx, -1);
-    em_.registers_stale = false;
     mmio_.writes.clear();
     mmio_.reads.clear();
     mmio_.operands = 0;

@@ -180,7 +180,7 @@ class ModelVm final : public Vm {
     u64 singlestep_rip_ = 0;
     // vcpu->arch.halt_request: HLT has been emulated, and something else returned to userspace.
     bool halt_request_ = false;
-    bool injecting_interrupt_ = false;
+    bool injecting_trap_ = false;  // an interrupt or a trap: RF stays as it is
     struct Pio {
         u16 port = 0;
         u8 size = 0;

@@ -101,6 +101,16 @@ ModelVm::Next ModelVm::emulate_one() {
     const u64 rflags = get_rflags();
     const u64 rip = cpu_->get(Reg::rip);
     const bool tf = (rflags & kTf) != 0;
+    const bool nmi = cpu_->get(Reg::nmi_pending) != 0 && cpu_->get(Reg::nmi_blocked) == 0;
+    if (nmi && cpu_->get(Reg::shadow) != 2) {  // delivered first, without an instruction
+        cpu_->set(Reg::rflags, rflags);
+        const sim::Outcome outcome = execute(1);
+        load_breakpoints(false);
+        if (std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
+        if (!std::holds_alternative<sim::StepsDone>(outcome)) return handle(outcome);
+        set_rflags(cpu_->get(Reg::rflags));
+        return Next::guest;
+    }
     const Opcode op = opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15), code_mode() == 0);
     const u8 usual = code_mode() == 0 ? 8 : code_mode() == 1 ? 4 : 2;
     const u8 size = !op.address_size ? usual : usual == 4 ? u8{2} : u8{4};
@@ -181,7 +191,7 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
     }
     if (std::holds_alternative<sim::Shutdown>(outcome)) {
         // KVM sets RF when it injects a fault, before it finds that this cannot be delivered.
-        if (!by_hardware() && !injecting_interrupt_) {
+        if (!by_hardware() && !injecting_trap_) {
             cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);
         }
         return stop(ExitReason::shutdown);

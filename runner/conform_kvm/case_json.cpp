@@ -88,7 +88,11 @@ ordered_json action_json(const Action& a) {
     }
     switch (a.kind) {
         case ActionKind::write_memory:
-            out["at"] = hex_number(a.address);
+            if (a.from_rip) {
+                out["rip_minus"] = 0 - a.address;
+            } else {
+                out["at"] = hex_number(a.address);
+            }
             [[fallthrough]];
         case ActionKind::answer:
             out["bytes"] = hex_bytes(a.bytes);
