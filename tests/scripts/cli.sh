@@ -113,6 +113,15 @@ expect 2 "vtlsim: unknown verb \"frobnicate\" $verbs $hint" frobnicate
 expect 2 "vtlsim: The following argument was not expected: --fast $hint" run --fast pass.json
 expect 2 "vtlsim: --format: xml not in {text,json,junit,tap} $hint" run --format xml pass.json
 expect 2 "vtlsim: files is required $hint" trace
+expect 2 "vtlsim: two runs beside each other need --format html $hint" trace pass.json fail.json
+expect 2 "vtlsim: trace shows one run, or two beside each other $hint" trace pass.json pass.json pass.json --format html
+for format in html json mermaid perfetto svg; do
+    expect 0 '' trace pass.json --format $format
+    cp out first
+    expect 0 '' trace pass.json --format $format
+    cmp -s out first || problem "trace --format $format: not the same twice"
+    expect 3 '' trace endless.json --format $format
+done
 expect 2 "vtlsim: check needs a scenario file or a folder $hint" check
 expect 2 "vtlsim: what: colours not in {switches,events,registers,instructions} $hint" list colours
 expect 0 '' --help
