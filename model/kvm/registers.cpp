@@ -132,6 +132,7 @@ void ModelVm::reset_vcpu(u8 sipi_vector) {
 }
 
 void ModelVm::set_read_data(std::span<const u8> data) {
+    std::copy_n(data.begin(), std::min(data.size(), pio_data_.size()), pio_data_.begin());
     read_data_.assign(data.begin(), data.end());
 }
 

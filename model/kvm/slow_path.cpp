@@ -66,6 +66,8 @@ ModelVm::Next ModelVm::slow_io(const Exit& exit) {
     for (u8 i = 0; i < exit.size; ++i) {
         run_.data.push_back(static_cast<u8>(exit.data >> 8 * i));
     }
+    // Userspace shares the page with KVM.
+    std::copy(run_.data.begin(), run_.data.end(), pio_data_.begin());
     return emulator_done(true, true);
 }
 
