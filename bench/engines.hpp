@@ -84,7 +84,7 @@ class Ours {
             if (exit->in) {
                 cpu_.set(sim::Reg::rax, (cpu_.get(sim::Reg::rax) & ~u64{0xFF}) | (datum & 0xFF));
             }
-            cpu_.retire_exit(exit->length);
+            cpu_.retire_exit(*exit);
         }
     }
     u64 run(sim::Observer* observer = nullptr) {

@@ -165,6 +165,8 @@ int run(int argc, char** argv) {
     verb->add_option("--only", conform.only, "These instructions only: add,imul,...")
         ->delimiter(',');
     verb->add_flag("--shrink", conform.shrink, "Look for the smallest case of each mismatch");
+    verb->add_option("--jobs", conform.jobs, "Processes beside each other; the result is the same")
+        ->check(CLI::Range(1u, vtlsim::runner::kMaxJobs));
     verb->callback([&] { status = conform_verb(conform); });
 
     vtlsim::runner::ConformKvmOptions kvm;

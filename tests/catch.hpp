@@ -9,6 +9,14 @@
 #include <catch2/catch.hpp>
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define VTLSIM_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define VTLSIM_ADDRESS_SANITIZER 1
+#endif
+#endif
+
 namespace vtlsim::tests {
 
 // Counts the running test case as skipped, unless it fails as well. See VTLSIM_SKIP.

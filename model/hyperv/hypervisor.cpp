@@ -64,7 +64,7 @@ void Hypervisor::vtl2_exit(const Exit& exit) {
             board_.cpu().set(Reg::rbx, r.ebx);
             board_.cpu().set(Reg::rcx, r.ecx);
             board_.cpu().set(Reg::rdx, r.edx);
-            board_.cpu().retire_exit(exit.length);
+            board_.cpu().retire_exit(exit);
             break;
         }
         case ExitKind::io:
@@ -155,7 +155,7 @@ void Hypervisor::vtl_return(const Exit& exit) {
         return;
     }
     // RIP moves past VMCALL before the switch, so that VTL2 resumes at the stub's RET.
-    board_.cpu().retire_exit(exit.length);
+    board_.cpu().retire_exit(exit);
     const bool fast = (control & 1) != 0;
     const u64 assist = board_.page(layout::kAssistPage);
     const u64 rax = board_.load<u64>(assist + offsetof(HvVpAssistPage, register_rax));
@@ -237,7 +237,7 @@ void Hypervisor::hypercall(const Exit& exit) {
                            : get_vp_registers(input, board_.cpu().get(Reg::r8));
     // TLFS, hypercall result value: repetitions done in bits 32-43.
     board_.cpu().set(Reg::rax, status | (status == hv_status::kSuccess ? repetitions << 32 : 0));
-    board_.cpu().retire_exit(exit.length);
+    board_.cpu().retire_exit(exit);
 }
 
 u64 Hypervisor::set_vp_registers(u64 input) {
@@ -334,7 +334,7 @@ void Hypervisor::write_msr(const Exit& exit) {
             return;
     }
     board_.emit(EventKind::msr, Lane::hypervisor, {exit.msr, 1, exit.value});
-    board_.cpu().retire_exit(exit.length);
+    board_.cpu().retire_exit(exit);
 }
 
 }  // namespace vtlsim::model

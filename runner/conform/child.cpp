@@ -5,6 +5,7 @@
 #include <asm/ldt.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -51,6 +52,11 @@ namespace {
 constexpr u64 kThunkPage = 0x21000000;
 constexpr u8 kInt3 = 0xCC;
 constexpr std::size_t kCodeEnd = 32;  // of the instruction and the jump behind it
+constexpr auto kInt3s = [] {
+    std::array<u8, kPage - kCodeEnd> bytes{};
+    bytes.fill(kInt3);
+    return bytes;
+}();
 
 u8* map_page(u64 address, int protection) {
     void* wanted = reinterpret_cast<void*>(address);
@@ -83,6 +89,10 @@ void run_case(const Case& c, Answer& answer, const Pages& pages) {
     std::memcpy(pages.scratch, scratch_background(c).data(), kPage);
     std::memcpy(pages.scratch + c.data_offset, c.data.data(), c.data.size());
     std::memset(pages.code, kInt3, kCodeEnd);
+    // A case that wrote to its own page must not leave another instruction to later ones.
+    if (std::memcmp(pages.code + kCodeEnd, kInt3s.data(), kInt3s.size()) != 0) {
+        std::memcpy(pages.code + kCodeEnd, kInt3s.data(), kInt3s.size());
+    }
     std::memcpy(pages.code, c.code.data(), c.length);
     u8* jump = pages.code + c.length;
     if (c.transfer) {
@@ -162,6 +172,8 @@ Ability prepare(Pages& pages) {
 }  // namespace
 
 void live_as_child(Shared& shared, int requests, int replies) {
+    // Children hold each other's pipes open, so the end of a pipe may not come.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     Pages pages{};
     const char ability = static_cast<char>(prepare(pages));
     if (write(replies, &ability, 1) != 1) _exit(0);

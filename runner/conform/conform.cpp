@@ -5,10 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "runner/conform/both.hpp"
 #include "runner/conform/generate.hpp"
+#include "runner/conform/job.hpp"
 #include "runner/diagnostic.hpp"
 #include "runner/exec_protocol.hpp"
+#include "runner/explore/pool.hpp"
 #include "runner/json/reader.hpp"
 #include "sim/asm/disassembler.hpp"
 #include "sim/insn/rows.hpp"
@@ -34,14 +35,14 @@ class Run {
         : options_(options), progress_(progress) {}
 
     ConformResult operator()() {
-        std::string reason;
-        native_ = Native::start(reason);
-        if (native_ == nullptr) {
+        for (u32 i = 0; i < std::max(options_.jobs, 1u); ++i) {
+            std::string reason;
+            jobs_.push_back(Job::start(options_.distort, reason));
+            if (jobs_.back() != nullptr) continue;
             result_.skipped = true;
             result_.report = fmt::format("skipped: {}\n", reason);
             return std::move(result_);
         }
-        both_ = std::make_unique<Both>(*native_, simulated_, options_.distort);
         std::vector<ZydisMnemonic> only;
         for (const sim::InsnRow& row : sim::all_rows()) {
             const std::string name = ZydisMnemonicGetString(row.mnemonic);
@@ -53,7 +54,7 @@ class Run {
             only.push_back(row.mnemonic);
             all_.insert(name);
         }
-        forms_ = enumerate_forms(only, native_->has_compat32());
+        forms_ = enumerate_forms(only, jobs_[0]->has_compat32());
         hits_.resize(forms_.run.size());
         if (!forms_.run.empty()) all_cases();
         report();
@@ -61,100 +62,115 @@ class Run {
     }
 
   private:
-    // The forms take turns, so that a short run is spread over all of them.
+    struct Batch {
+        std::vector<std::size_t> forms;
+        std::vector<Case> cases;
+        std::vector<Judged> judged;
+        u64 hangs = 0;  // cases passed over
+        bool lost = false;
+    };
+
+    // The cases of the numbers from `number` on, which is moved, up to as many as wanted.
+    Batch generate_batch(u64& number, u64 end, u64 wanted) const {
+        Batch batch;
+        for (; batch.cases.size() < wanted && number < end; ++number) {
+            const std::size_t form = number % forms_.run.size();
+            Case c;
+            if (!generate(forms_.run[form], options_.seed, number, c)) continue;
+            if (c.hangs) {
+                ++batch.hangs;
+                continue;
+            }
+            batch.forms.push_back(form);
+            batch.cases.push_back(c);
+        }
+        return batch;
+    }
+
+    // The forms take turns, so that a short run is spread over all of them. Which cases are run
+    // does not depend on the number of jobs, nor does what is reported of them.
     void all_cases() {
-        u64 number = 0;
-        u64 next_progress = kProgressStep;
         // A form of which no case can be made is passed over in the end.
         const u64 last = options_.count * 4 + forms_.run.size();
-        while (result_.cases < options_.count && number < last && !lost_) {
-            std::vector<std::size_t> of;
-            auto cases = native_->cases();
-            const u64 wanted = std::min<u64>(cases.size(), options_.count - result_.cases);
-            while (of.size() < wanted && number < last) {
-                const std::size_t form = number % forms_.run.size();
-                if (generate(forms_.run[form], options_.seed, number, cases[of.size()])) {
-                    if (cases[of.size()].hangs) {
-                        ++hangs_;
-                    } else {
-                        of.push_back(form);
-                    }
-                }
-                ++number;
-            }
-            batch(of);
-            confirm();
-            if (progress_ != nullptr && result_.cases >= next_progress) {
-                fmt::print(progress_, "{} cases, {} mismatches\n", result_.cases,
-                           result_.mismatches);
-                next_progress += kProgressStep;
-            }
+        const std::size_t round = jobs_.size() * 8;
+        const u64 numbers =
+            round * Native::kBatch;  // of a round, each of which makes a case or none
+        explore::Pool pool(static_cast<u32>(jobs_.size()));
+        u64 number = 0;
+        while (!lost_ && options_.count - result_.cases >= numbers && number + numbers <= last) {
+            std::vector<Batch> batches(round);
+            pool.run(round, [&](u32 worker, std::size_t i) {
+                u64 from = number + i * Native::kBatch;
+                batches[i] = generate_batch(from, from + Native::kBatch, Native::kBatch);
+                run(batches[i], *jobs_[worker]);
+            });
+            for (const Batch& batch : batches) count(batch);
+            number += numbers;
+        }
+        while (!lost_ && result_.cases < options_.count && number < last) {
+            const u64 wanted = std::min<u64>(Native::kBatch, options_.count - result_.cases);
+            Batch batch = generate_batch(number, last, wanted);
+            run(batch, *jobs_[0]);
+            count(batch);
         }
     }
 
-    void batch(const std::vector<std::size_t>& of) {
-        native_->submit(0, of.size());
-        answers_.resize(of.size());
-        for (std::size_t i = 0; i < of.size(); ++i) {
-            both_->simulate(native_->cases()[i], answers_[i]);
-        }
-        for (std::size_t first = 0; first < of.size();) {
-            const std::size_t end = native_->wait(lost_);
-            for (; first < end; ++first) judge(of[first], first);
-            if (first == of.size()) return;
-            died(of[first], native_->cases()[first]);
-            if (lost_) return;
-            ++first;
-            native_->submit(first, of.size());
-        }
+    static void run(Batch& batch, Job& job) {
+        if (!job.lost()) batch.judged = job.run(batch.cases);
+        batch.lost = job.lost();
     }
 
-    Tally& count(std::size_t form, const Case& c) {
+    void count(const Batch& batch) {
+        hangs_ += batch.hangs;
+        lost_ = lost_ || batch.lost;
+        for (std::size_t i = 0; i < batch.judged.size(); ++i) {
+            count(batch.forms[i], batch.cases[i], batch.judged[i]);
+        }
+        if (progress_ == nullptr || result_.cases < next_progress_) return;
+        fmt::print(progress_, "{} cases, {} mismatches\n", result_.cases, result_.mismatches);
+        next_progress_ += kProgressStep;
+    }
+
+    void count(std::size_t form, const Case& c, const Judged& judged) {
         ++result_.cases;
         ++hits_[form];
         for (std::size_t k = 0; k < kinds_.size(); ++k) kinds_[k] += c.kinds >> k & 1u;
         Tally& tally = tallies_[ZydisMnemonicGetString(forms_.run[form].mnemonic)];
         ++tally.cases;
-        return tally;
-    }
-    void died(std::size_t form, const Case& c) {
-        ++result_.mismatches;
-        ++count(form, c).mismatches;
-        deaths_.push_back(
-            fmt::format("the child process died or hung: {}\n  {}", text(c), exec_line(c, true)));
-    }
-    void judge(std::size_t form, std::size_t i) {
-        const Case& c = native_->cases()[i];
-        Tally& tally = count(form, c);
-        if (answers_[i].not_modelled) {
-            ++tally.gaps;
-            ++result_.gaps;
-            return;
-        }
-        const Comparison comparison = compare(c, native_->answers()[i], answers_[i]);
-        if (!comparison.defined.empty()) {
-            suspects_.push_back({&tally, c, comparison.defined[0].name});
-        } else if (!comparison.allowed.empty()) {
-            ++tally.allowed[comparison.allowed];
-            ++result_.undefined;
-        }
-    }
-
-    // An interrupt of the host's between the load and the store of a state shows through when its
-    // kernel does not restore all: only what differs again is a mismatch. Between batches.
-    void confirm() {
-        for (const Suspect& s : suspects_) {
-            const auto again = (*both_)(s.c);
-            if (again && again->defined.empty()) {
-                ++result_.unrepeated;
-                once_.push_back(fmt::format("{}: {}", text(s.c), s.what));
-                continue;
-            }
-            ++s.tally->mismatches;
+        const auto mismatch = [&] {
+            ++tally.mismatches;
             ++result_.mismatches;
-            if (s.tally->failures.size() < kShown) s.tally->failures.push_back(s.c);
+        };
+        switch (judged.verdict) {
+            case Verdict::equal:
+                return;
+            case Verdict::allowed:
+                ++tally.allowed[judged.reason];
+                ++result_.undefined;
+                return;
+            case Verdict::not_modelled:
+                ++tally.gaps;
+                ++result_.gaps;
+                return;
+            case Verdict::mismatch:
+                mismatch();
+                if (tally.failures.size() < kShown) tally.failures.push_back(c);
+                return;
+            case Verdict::behind:
+                mismatch();
+                strays_.push_back(fmt::format("differs only behind the cases before it: {}: {}",
+                                              text(c), judged.what));
+                return;
+            case Verdict::died:
+                mismatch();
+                strays_.push_back(fmt::format("the child process died or hung: {}\n  {}", text(c),
+                                              exec_line(c, true)));
+                return;
+            case Verdict::unrepeated:
+                ++result_.unrepeated;
+                once_.push_back(fmt::format("{}: {}", text(c), judged.what));
+                return;
         }
-        suspects_.clear();
     }
 
     template <class... Args>
@@ -172,7 +188,7 @@ class Run {
     }
 
     void describe(const Case& c) {
-        const auto comparison = (*both_)(c);
+        const auto comparison = both()(c);
         if (!comparison) return;
         add("  {}{}\n", text(c), comparison->defined.empty() ? ": not repeated" : "");
         std::size_t shown = 0;
@@ -185,7 +201,7 @@ class Run {
     void report() {
         add("seed {}: {} cases of {} forms of {} mnemonics; {} mismatches in defined state\n",
             options_.seed, result_.cases, forms_.run.size(), tallies_.size(), result_.mismatches);
-        for (const std::string& death : deaths_) add("{}\n", death);
+        for (const std::string& stray : strays_) add("{}\n", stray);
         if (lost_) add("no further child process could be started\n");
         for (const auto& [name, tally] : tallies_) {
             if (tally.mismatches == 0) continue;
@@ -219,7 +235,7 @@ class Run {
         add("  cases by encoding:");
         for (std::size_t k = 0; k < kinds_.size(); ++k) add(" {} {};", kKindNames[k], kinds_[k]);
         add("\n");
-        if (!native_->has_compat32()) {
+        if (!jobs_[0]->has_compat32()) {
             add("  skipped: 32-bit code, which this kernel lets no process run\n");
         }
         for (const auto& [reason, names] : forms_.left_out) {
@@ -229,7 +245,7 @@ class Run {
     }
 
     void shrink(const Case& failing) {
-        const Case c = both_->shrunk(failing);
+        const Case c = both().shrunk(failing);
         const std::string line = exec_line(c, touches_memory(c));
         result_.shrunk.push_back(line);
         add("  smallest case found:\n");
@@ -238,7 +254,7 @@ class Run {
         ExecSession().answer(line, answer);
         add("    exec: {}\n    vtlsim: {}", line, answer);
         add("    host: the same but");
-        const auto comparison = (*both_)(c);
+        const auto comparison = both()(c);
         if (comparison) {
             for (const Difference& x : comparison->defined) add(" {}={}", x.name, x.native);
         }
@@ -275,29 +291,23 @@ class Run {
         add("\n");
     }
 
+    Both& both() { return jobs_[0]->both(); }
+
     static constexpr u64 kProgressStep = 1'000'000;
     static constexpr std::size_t kShown = 3;
 
     const ConformOptions& options_;
     std::FILE* progress_;
-    std::unique_ptr<Native> native_;
-    Simulated simulated_;
-    std::unique_ptr<Both> both_;
-    std::vector<Answer> answers_;  // the simulator's, of a batch
-    std::set<std::string> all_;    // mnemonics that have a row
+    std::vector<std::unique_ptr<Job>> jobs_;
+    u64 next_progress_ = kProgressStep;
+    std::set<std::string> all_;  // mnemonics that have a row
     Forms forms_;
     std::vector<u64> hits_;  // of each form
     std::array<u64, kKindNames.size()> kinds_{};
     std::map<std::string, Tally> tallies_;
-    struct Suspect {
-        Tally* tally;
-        Case c;
-        std::string what;
-    };
-    std::vector<Suspect> suspects_;
     std::vector<std::string> once_;
-    std::vector<std::string> deaths_;
-    u64 hangs_ = 0;  // cases passed over
+    std::vector<std::string> strays_;  // mismatches that cannot be shown by running them again
+    u64 hangs_ = 0;                    // cases passed over
     bool lost_ = false;
     ConformResult result_;
 };

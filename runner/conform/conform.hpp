@@ -15,12 +15,16 @@ struct Case;
 struct Answer;
 }  // namespace conform
 
+inline constexpr u32 kMaxJobs = 256;
+
 struct ConformOptions {
     u64 seed = 1;
     u64 count = 1'000'000;          // cases, over all forms
     std::vector<std::string> only;  // mnemonics, lower case; empty: all
     bool shrink = false;
-    // For tests of the comparison itself: changes the simulator's answers.
+    u32 jobs = 1;  // at most kMaxJobs; changes nothing but the time
+    // For tests of the comparison itself: changes the simulator's answers. Called by several
+    // threads if there are several jobs.
     std::function<void(const conform::Case&, conform::Answer&)> distort;
 };
 

@@ -41,10 +41,13 @@ class Child final : public Native {
         char byte = 0;
         if (sent_ && reply(byte)) return end_;
         const std::size_t at = shared_->at;
+        lost = !renew();
+        return at;
+    }
+    bool renew() override {
         stop();
         std::string reason;
-        lost = !start_child(reason);
-        return at;
+        return start_child(reason);
     }
 
     bool start_child(std::string& reason) {

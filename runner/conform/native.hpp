@@ -27,6 +27,8 @@ class Native {
     // before that one are good, and another child takes over for the next submit(); if that is not
     // possible, `lost` becomes true.
     virtual std::size_t wait(bool& lost) = 0;
+    // Another child for the next submit(), whatever this one has become. False: there is none.
+    virtual bool renew() = 0;
     virtual std::span<const Answer> answers() const = 0;
 };
 

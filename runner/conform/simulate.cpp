@@ -129,6 +129,11 @@ void store(const CpuState& s, State& out) {
 }
 
 constexpr u8 kInt3 = 0xCC;
+constexpr auto kInt3s = [] {
+    std::array<u8, kPage> bytes{};
+    bytes.fill(kInt3);
+    return bytes;
+}();
 
 }  // namespace
 
@@ -148,16 +153,12 @@ const std::array<u8, kPage>& scratch_background(const Case& c) {
 
 Simulated::Simulated() : machine_(sim::Memory(64)), cpu_(machine_.add_cpu()) {
     cpu_.set_deliver_faults(false);
-    std::array<u8, kPage> code;
-    code.fill(kInt3);
-    fits_ = machine_.write(kCodePage, code);
     for (const Word& word : kWords) fits_ = write_word(machine_, word) && fits_;
     for (const Word& word : kTssWords) fits_ = write_word(machine_, word) && fits_;
 }
 
 void Simulated::run(const Case& c, Answer& answer) {
-    std::array<u8, 16> code;
-    code.fill(kInt3);
+    std::array<u8, kPage> code = kInt3s;  // whatever an earlier case has written there
     std::copy_n(c.code.begin(), c.length, code.begin());
     const bool fits = fits_ && machine_.write(kScratchPage, scratch_background(c)) &&
                       machine_.write(kScratchPage + c.data_offset, c.data) &&

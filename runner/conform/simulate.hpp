@@ -16,7 +16,7 @@ class Simulated {
   private:
     sim::Machine machine_;
     sim::Cpu& cpu_;
-    bool fits_ = false;   // all was written
+    bool fits_ = true;    // all was written
     bool ports_ = false;  // the TSS is mapped
 };
 

@@ -64,10 +64,12 @@ bool touches_no_memory(ZydisMnemonic mnemonic) {
 }
 
 // Only their handlers know what they access, and check it: a selector that need not change, a bit
-// string's element, a destination whose base may be the popped stack pointer, a table's entry.
+// string's element, two bounds one after the other, a destination whose base may be the popped
+// stack pointer, a table's entry.
 bool checks_itself(const Decoded& d) {
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_ARPL:
+        case ZYDIS_MNEMONIC_BOUND:
         case ZYDIS_MNEMONIC_BT:
         case ZYDIS_MNEMONIC_BTC:
         case ZYDIS_MNEMONIC_BTR:

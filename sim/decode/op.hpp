@@ -21,7 +21,7 @@ enum class Flow : u8 {
     again,   // not retired: some iterations of a REP are done, RIP stays
     stale,   // not executed: its bytes have changed since they were decoded
     stop,    // not retired: Exec::pending says why, RIP stays
-    done,    // retired, RIP is set, and Exec::pending ends the run (HLT, traps)
+    done,    // retired, RIP is set, and Exec::pending ends the run (HLT, faults of a new task)
 };
 using Handler = Flow (*)(Exec&, const Op&);
 

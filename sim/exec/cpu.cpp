@@ -280,10 +280,9 @@ std::optional<Outcome> Cpu::loop(u64& left) {
                 x.step_decided = false;
             }
             if constexpr (Observed) {
-                // Those of an instruction that faults are forgotten, those of an exit wait for
-                // retire_exit().
+                // Those of an instruction that faults are forgotten, an Exit tells of its own.
                 if (retired != 0 || flow == Flow::again) take_breakpoints();
-                if (!std::holds_alternative<Exit>(x.pending)) x.breakpoints_hit = 0;
+                x.breakpoints_hit = 0;
             }
             // A trap between the iterations of a REP leaves RF set (SDM 3B 18.3.1.1).
             if (flow == Flow::again && s[Reg::pending_debug] != 0) s[Reg::rflags] |= flag::rf;
@@ -351,13 +350,13 @@ std::optional<Outcome> Cpu::take_fault() {
     return std::nullopt;
 }
 
-void Cpu::retire_exit(u8 length) {
+void Cpu::retire_exit(const Exit& exit) {
     CpuState& s = x_->s;
-    s[Reg::rip] = (s[Reg::rip] + length) & x_->ip_mask;
+    s[Reg::rip] = (s[Reg::rip] + exit.length) & x_->ip_mask;
     s[Reg::shadow] = 0;
     s[Reg::rflags] &= ~flag::rf;
+    s[Reg::pending_debug] |= exit.breakpoints;
     if ((s[Reg::rflags] & flag::tf) != 0) s[Reg::pending_debug] |= dr6::kSingleStep;
-    take_breakpoints();
     ++steps_;
 }
 

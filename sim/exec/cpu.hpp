@@ -70,9 +70,10 @@ class Cpu {
 
     // Delivers an exception as if the instruction at RIP had raised it. Outcomes as above.
     std::optional<Outcome> inject_fault(const Fault& fault);
-    // The instruction of the last Exit is done: RIP moves past its `length` bytes, the interrupt
-    // shadow ends, TF takes effect. Its results are the caller's to write. Counts as a step.
-    void retire_exit(u8 length);
+    // The instruction of the Exit is done: RIP moves past it, the interrupt shadow ends, TF and the
+    // breakpoints that it has hit take effect. Its results are the caller's to write. Counts as a
+    // step.
+    void retire_exit(const Exit& exit);
 
     // The linear address of the instruction at RIP.
     u64 linear_ip() const {

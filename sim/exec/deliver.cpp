@@ -48,28 +48,11 @@ bool deliver_long(Exec& x, const Fault& f, bool external) {
     const u16 selector = static_cast<u16>(gate[0] >> 16);
     const u64 target = (gate[0] & 0xFFFF) | (gate[0] >> 32 & 0xFFFF0000) | gate[1] << 32;
     Descriptor cs;
-    if ((selector & ~3u) == 0) {
-        x.fault(Vector::gp, ext);
-        return false;
-    }
-    const u32 selector_code = (selector & 0xFFFCu) | ext;
-    switch (read_descriptor(x, selector, cs)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            x.fault(Vector::gp, selector_code);
-            return false;
-        case Lookup::found:
-            break;
-    }
+    if (!find_code(x, selector, cs, ext)) return false;
     if (!cs.code() || cs.dpl() > old_cpl || !cs.long_code() || cs.big()) {
-        x.fault(Vector::gp, selector_code);
-        return false;
+        return selector_fault(x, Vector::gp, selector, ext);
     }
-    if (!cs.present()) {
-        x.fault(Vector::np, selector_code);
-        return false;
-    }
+    if (!cs.present()) return selector_fault(x, Vector::np, selector, ext);
     const unsigned new_cpl = cs.conforming() ? old_cpl : cs.dpl();
 
     // The stack: an IST entry, the inner level's RSP, or the current one (SDM 3A 6.14.4, 6.14.5).

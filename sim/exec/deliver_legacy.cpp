@@ -1,6 +1,7 @@
 // Interrupts and exceptions through the real-mode vector table (SDM 3A 20.1.4) and through the IDT
 // of 16- and 32-bit protected mode (SDM 3A 6.12).
 #include "sim/exec/deliver.hpp"
+#include "sim/exec/inner_stack.hpp"
 #include "sim/exec/stack.hpp"
 #include "sim/exec/task.hpp"
 
@@ -10,42 +11,6 @@ namespace {
 void enter_handler(Exec& x, u64 flags, u64 cleared) {
     x.set_rflags(flags & ~(cleared | flag::tf | flag::rf));
     x.s[Reg::shadow] = 0;
-}
-
-// The inner stack from a 32- or 16-bit TSS (SDM 3A 7.2.1, 7.6).
-bool read_inner_stack(Exec& x, unsigned level, u32 ext, u16& ss, u64& esp) {
-    const bool wide = (x.s[Reg::tr_attr] & 8) != 0;  // 386 types have bit 3
-    const u64 at = wide ? 4 + u64{8} * level : 2 + u64{4} * level;
-    const unsigned size = wide ? 4 : 2;
-    if (at + size + 1 > x.s[Reg::tr_limit]) {
-        x.fault(Vector::ts, selector_error(static_cast<u16>(x.s[Reg::tr]), ext));
-        return false;
-    }
-    esp = 0;
-    return x.system_load(x.s[Reg::tr_base] + at, &esp, size) &&
-           x.system_load(x.s[Reg::tr_base] + at + size, &ss, 2);
-}
-
-bool inner_stack_segment(Exec& x, u16 ss, unsigned level, u32 ext, Descriptor& d) {
-    const auto ts = [&] {
-        x.fault(Vector::ts, selector_error(ss, ext));
-        return false;
-    };
-    if ((ss & ~3u) == 0) return ts();
-    switch (read_descriptor(x, ss, d)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            return ts();
-        case Lookup::found:
-            break;
-    }
-    if ((ss & 3u) != level || d.dpl() != level || !d.writable_data()) return ts();
-    if (!d.present()) {
-        x.fault(Vector::ss, selector_error(ss, ext));
-        return false;
-    }
-    return true;
 }
 
 }  // namespace
@@ -121,30 +86,14 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
     if (type == kTaskGate) return deliver_to_task(x, f, external, selector);
     const bool wide = type == kInterrupt32 || type == kTrap32;
     const u64 target = (gate & 0xFFFF) | (wide ? gate >> 32 & 0xFFFF0000 : 0);
-    if ((selector & ~3u) == 0) {
-        x.fault(Vector::gp, ext);
-        return false;
-    }
     Descriptor cs;
-    switch (read_descriptor(x, selector, cs)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            x.fault(Vector::gp, selector_error(selector, ext));
-            return false;
-        case Lookup::found:
-            break;
-    }
+    if (!find_code(x, selector, cs, ext)) return false;
     // Virtual-8086 mode is left for level 0 only.
     const bool from_virtual = virtual_8086(x);
     if (!cs.code() || cs.dpl() > old_cpl || (from_virtual && (cs.conforming() || cs.dpl() != 0))) {
-        x.fault(Vector::gp, selector_error(selector, ext));
-        return false;
+        return selector_fault(x, Vector::gp, selector, ext);
     }
-    if (!cs.present()) {
-        x.fault(Vector::np, selector_error(selector, ext));
-        return false;
-    }
+    if (!cs.present()) return selector_fault(x, Vector::np, selector, ext);
     const unsigned new_cpl = cs.conforming() ? old_cpl : cs.dpl();
     const unsigned size = wide ? 4 : 2;
     const u64 image = flags_image(x, f, external);
@@ -173,8 +122,7 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
         u16 ss = 0;
         u64 esp = 0;
         Descriptor d;
-        if (!read_inner_stack(x, new_cpl, ext, ss, esp)) return false;
-        if (!inner_stack_segment(x, ss, new_cpl, ext, d)) return false;
+        if (!find_inner_stack(x, new_cpl, ss, esp, d, ext)) return false;
         Stack stack(x, d, esp);
         if (!push_frame(stack, true)) return stack_fault(selector_error(ss, ext));
         if (!mark_accessed(x, d) || !mark_accessed(x, cs)) return false;

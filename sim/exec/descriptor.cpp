@@ -19,15 +19,32 @@ Lookup read_descriptor(Exec& x, u16 selector, Descriptor& out) {
     return Lookup::found;
 }
 
-Lookup read_system_descriptor(Exec& x, u16 selector, Descriptor& out) {
+bool selector_fault(Exec& x, Vector vector, u16 selector, u32 ext) {
+    x.fault(vector, selector_error(selector, ext));
+    return false;
+}
+
+bool find_descriptor(Exec& x, u16 selector, Descriptor& out, Vector outside, u32 ext) {
     const Lookup found = read_descriptor(x, selector, out);
-    if (found != Lookup::found || (x.s[Reg::efer] & efer::lma) == 0) return found;
+    if (found == Lookup::outside) return selector_fault(x, outside, selector, ext);
+    return found == Lookup::found;
+}
+
+bool find_system_descriptor(Exec& x, u16 selector, Descriptor& out) {
+    if (!find_descriptor(x, selector, out)) return false;
+    if ((x.s[Reg::efer] & efer::lma) == 0) return true;
     const bool local = (selector & 4) != 0;
     const u64 limit = x.s[local ? Reg::ldtr_limit : Reg::gdtr_limit];
-    if ((selector & ~u64{7}) + 15 > limit) return Lookup::outside;
-    if (!x.system_load(out.address + 8, &out.upper, sizeof(out.upper))) return Lookup::failed;
+    if ((selector & ~u64{7}) + 15 > limit) return selector_fault(x, Vector::gp, selector);
+    if (!x.system_load(out.address + 8, &out.upper, sizeof(out.upper))) return false;
     out.base |= out.upper << 32;
-    return Lookup::found;
+    return true;
+}
+
+bool find_code(Exec& x, u16 selector, Descriptor& out, u32 ext) {
+    if (!is_null(selector)) return find_descriptor(x, selector, out, Vector::gp, ext);
+    x.fault(Vector::gp, ext);
+    return false;
 }
 
 bool mark_accessed(Exec& x, Descriptor& d) {

@@ -60,6 +60,7 @@ Flow Exec::fault(Vector vector, u32 error_code) {
 
 Flow Exec::exit(Exit e, const Op& op) {
     e.length = op.length;
+    e.breakpoints = static_cast<u8>(breakpoints_hit);
     // The bytes are those that were decoded, so they are still mapped; a crossing instruction's
     // second page too.
     u8* out = e.bytes.data();

@@ -33,6 +33,7 @@ struct Exit {
     ExitKind kind = ExitKind::io;
     u8 length = 0;               // of the instruction, bytes
     std::array<u8, 15> bytes{};  // of the instruction; zero after `length`
+    u8 breakpoints = 0;          // B0-B3 of DR6: hit, and a #DB once the instruction is complete
     // io
     bool in = false;
     bool string = false;  // INS or OUTS

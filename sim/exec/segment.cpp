@@ -8,14 +8,9 @@ bool segment_fault(Exec& x, Seg seg) {
     return false;
 }
 
-bool selector_fault(Exec& x, Vector vector, u16 selector) {
-    x.fault(vector, selector_error(selector));
-    return false;
-}
-
 // SS: writable data of the current level exactly.
 bool load_stack_segment(Exec& x, u16 selector) {
-    if ((selector & ~3u) == 0) {
+    if (is_null(selector)) {
         // A null SS exists in 64-bit code below level 3 only.
         if (x.long_code && x.cpl() != 3 && (selector & 3u) == x.cpl()) {
             x.s[Reg::ss] = selector;
@@ -26,14 +21,7 @@ bool load_stack_segment(Exec& x, u16 selector) {
         return false;
     }
     Descriptor d;
-    switch (read_descriptor(x, selector, d)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            return selector_fault(x, Vector::gp, selector);
-        case Lookup::found:
-            break;
-    }
+    if (!find_descriptor(x, selector, d)) return false;
     if ((selector & 3u) != x.cpl() || !d.writable_data() || d.dpl() != x.cpl()) {
         return selector_fault(x, Vector::gp, selector);
     }
@@ -99,20 +87,13 @@ bool load_segment(Exec& x, Seg seg, u16 selector) {
         return true;
     }
     if (seg == Seg::ss) return load_stack_segment(x, selector);
-    if ((selector & ~3u) == 0) {
+    if (is_null(selector)) {
         // Intel's processors clear the base, and AMD's since Zen 2.
         set_null(x, seg, selector);
         return true;
     }
     Descriptor d;
-    switch (read_descriptor(x, selector, d)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            return selector_fault(x, Vector::gp, selector);
-        case Lookup::found:
-            break;
-    }
+    if (!find_descriptor(x, selector, d)) return false;
     const bool readable = d.code_or_data() && (!d.code() || (d.attr >> 1 & 1) != 0);
     const bool any_level = d.code() && d.conforming();
     const unsigned rpl = selector & 3;

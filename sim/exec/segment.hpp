@@ -31,7 +31,4 @@ void set_virtual_segment(Exec& x, Seg seg, u16 selector);
 // Sets a segment register without checks.
 void set_segment(Exec& x, Seg seg, u16 selector, const Descriptor& d);
 
-// A faulting selector's error code: its index and TI bit, with EXT if the event came from outside.
-inline u32 selector_error(u16 selector, u32 ext = 0) { return (selector & 0xFFFCu) | ext; }
-
 }  // namespace vtlsim::sim

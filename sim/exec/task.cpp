@@ -81,20 +81,13 @@ void load_registers(Exec& x, const Layout& l, const Image& image, u64 flags) {
     x.set_rflags(flags);
 }
 
-// Reads a descriptor for the new task. False: #TS or the fault of the read is pending.
-bool find(Exec& x, u16 selector, u32 ext, Descriptor& d) {
-    const Lookup found = read_descriptor(x, selector, d);
-    if (found == Lookup::outside) x.fault(Vector::ts, selector_error(selector, ext));
-    return found == Lookup::found;
-}
-
 bool load_ldt(Exec& x, u32 ext) {
     const u16 selector = static_cast<u16>(x.s[Reg::ldtr]);
-    if ((selector & ~3u) == 0) return true;
+    if (is_null(selector)) return true;
     constexpr unsigned kLdt = 2;
     Descriptor d;
     const bool global = (selector & 4) == 0;
-    if (global && !find(x, selector, ext, d)) return false;
+    if (global && !find_descriptor(x, selector, d, Vector::ts, ext)) return false;
     if (!global || d.code_or_data() || d.type() != kLdt || !d.present()) {
         x.fault(Vector::ts, selector_error(selector, ext));
         return false;
@@ -112,11 +105,11 @@ bool load_one(Exec& x, Seg seg, u32 ext) {
         x.fault(v, selector_error(selector, ext));
         return false;
     };
-    if ((selector & ~3u) == 0) {
+    if (is_null(selector)) {
         return seg != Seg::cs && seg != Seg::ss ? true : refuse(Vector::ts);
     }
     Descriptor d;
-    if (!find(x, selector, ext, d)) return false;
+    if (!find_descriptor(x, selector, d, Vector::ts, ext)) return false;
     bool good = false;
     if (seg == Seg::cs) {
         good = d.code() && (d.conforming() ? d.dpl() <= rpl : d.dpl() == rpl);
@@ -166,14 +159,7 @@ Switched switch_task(Exec& x, const TaskSwitch& to) {
     const Vector invalid = back ? Vector::ts : Vector::gp;
     if ((to.selector & 4) != 0) return refuse(invalid);
     Descriptor tss;
-    switch (read_descriptor(x, to.selector, tss)) {
-        case Lookup::failed:
-            return Switched::refused;
-        case Lookup::outside:
-            return refuse(invalid);
-        case Lookup::found:
-            break;
-    }
+    if (!find_descriptor(x, to.selector, tss, invalid, to.ext)) return Switched::refused;
     constexpr unsigned kTss16 = 1, kTss32 = 9;
     const unsigned type = tss.type() & ~static_cast<unsigned>(kBusy);
     const bool busy = (tss.type() & kBusy) != 0;

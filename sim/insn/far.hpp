@@ -1,5 +1,5 @@
-// Forms of JMP, CALL, RET, MOV, PUSH and POP that have to do with segments (insn/far.cpp), and the
-// checks that far returns share with IRET (insn/interrupt_return.cpp).
+// Forms of JMP, CALL and RET (insn/far.cpp), MOV, PUSH and POP (insn/segment_move.cpp) that have to
+// do with segments, and the checks that far returns share with IRET (insn/interrupt_return.cpp).
 #pragma once
 
 #include "sim/exec/descriptor.hpp"

@@ -7,11 +7,6 @@
 namespace vtlsim::sim {
 namespace {
 
-bool gp_selector(Exec& x, u16 selector) {
-    x.fault(Vector::gp, selector_error(selector));
-    return false;
-}
-
 // Flags that an IRET of this size may change (SDM 2A IRET).
 u64 writable_flags(const Exec& x, u64 old, unsigned size) {
     u64 writable = flag::kStatus | flag::tf | flag::df | flag::nt;
@@ -128,32 +123,18 @@ Flow iret(Exec& x, const Op& op) {
 }  // namespace
 
 bool check_return_code(Exec& x, u16 selector, Descriptor& cs) {
-    if ((selector & ~3u) == 0) {
-        x.fault(Vector::gp, 0);
-        return false;
-    }
-    switch (read_descriptor(x, selector, cs)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            return gp_selector(x, selector);
-        case Lookup::found:
-            break;
-    }
+    if (!find_code(x, selector, cs)) return false;
     const unsigned rpl = selector & 3;
     if (!cs.code() || rpl < x.cpl() || (cs.conforming() ? cs.dpl() > rpl : cs.dpl() != rpl) ||
         (long_mode(x) && cs.long_code() && cs.big())) {
-        return gp_selector(x, selector);
+        return selector_fault(x, Vector::gp, selector);
     }
-    if (!cs.present()) {
-        x.fault(Vector::np, selector_error(selector));
-        return false;
-    }
+    if (!cs.present()) return selector_fault(x, Vector::np, selector);
     return true;
 }
 
 bool check_return_stack(Exec& x, u16 selector, unsigned rpl, bool to_long, Descriptor& ss) {
-    if ((selector & ~3u) == 0) {
+    if (is_null(selector)) {
         if (to_long && rpl != 3 && (selector & 3u) == rpl) {
             ss.attr = attr::kUnusable | u64{rpl} << 5;
             return true;
@@ -161,21 +142,11 @@ bool check_return_stack(Exec& x, u16 selector, unsigned rpl, bool to_long, Descr
         x.fault(Vector::gp, 0);
         return false;
     }
-    switch (read_descriptor(x, selector, ss)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            return gp_selector(x, selector);
-        case Lookup::found:
-            break;
-    }
+    if (!find_descriptor(x, selector, ss)) return false;
     if ((selector & 3u) != rpl || !ss.writable_data() || ss.dpl() != rpl) {
-        return gp_selector(x, selector);
+        return selector_fault(x, Vector::gp, selector);
     }
-    if (!ss.present()) {
-        x.fault(Vector::ss, selector_error(selector));
-        return false;
-    }
+    if (!ss.present()) return selector_fault(x, Vector::ss, selector);
     return true;
 }
 

@@ -1,4 +1,5 @@
 // Instructions that 64-bit mode no longer has: decimal arithmetic, BOUND, INTO.
+#include "sim/exec/segment.hpp"
 #include "sim/insn/operands.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -76,13 +77,17 @@ bool translate_base(const Decoded& d, Op& op) {
     return true;
 }
 
-// BOUND: signed bounds, both included.
+// BOUND: signed bounds, both included. Two accesses: each has its own segment check and alignment.
 template <class T>
 Flow bound(Exec& x, const Op& op) {
-    std::array<T, 2> bounds{};  // two accesses: each has its own alignment
-    if (!x.load_operand(op, bounds[0]) ||
-        !x.load(x.linear(op, sizeof(T)), bounds[1], op.stack_segment)) {
-        return Flow::stop;
+    std::array<T, 2> bounds{};
+    for (std::size_t i = 0; i < 2; ++i) {
+        const u64 address = x.linear(op, i * sizeof(T));
+        const u64 offset = address - x.s.scalar[op.segment_base];
+        if (!check_access(x, op.segment, offset, sizeof(T), Access::read) ||
+            !x.load(address, bounds[i], op.stack_segment)) {
+            return Flow::stop;
+        }
     }
     using Signed = std::make_signed_t<T>;
     const auto index = static_cast<Signed>(x.reg<T>(op.dst));

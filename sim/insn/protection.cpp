@@ -74,23 +74,15 @@ Flow lmsw(Exec& x, const Op& op) {
 
 // The system descriptor that LLDT and LTR load. False: a fault is pending.
 bool system_segment(Exec& x, u16 selector, u64 types, Descriptor& d) {
-    const auto fault = [&](Vector v) {
-        x.fault(v, selector_error(selector));
-        return false;
-    };
-    if ((selector & 4) != 0) return fault(Vector::gp);  // must be in the GDT
-    switch (read_system_descriptor(x, selector, d)) {
-        case Lookup::failed:
-            return false;
-        case Lookup::outside:
-            return fault(Vector::gp);
-        case Lookup::found:
-            break;
-    }
-    if (d.code_or_data() || (types >> d.type() & 1) == 0) return fault(Vector::gp);
+    const bool local = (selector & 4) != 0;
+    if (local) return selector_fault(x, Vector::gp, selector);
+    if (!find_system_descriptor(x, selector, d)) return false;
     // The type field of the second half must be zero (SDM 3A 8.2.3), the base canonical.
-    if ((d.upper >> 40 & 0x1F) != 0 || !Exec::canonical(d.base)) return fault(Vector::gp);
-    if (!d.present()) return fault(Vector::np);
+    if (d.code_or_data() || (types >> d.type() & 1) == 0 || (d.upper >> 40 & 0x1F) != 0 ||
+        !Exec::canonical(d.base)) {
+        return selector_fault(x, Vector::gp, selector);
+    }
+    if (!d.present()) return selector_fault(x, Vector::np, selector);
     return true;
 }
 

@@ -33,6 +33,7 @@ bool request(Exec& x, const Op& op, u64& components) {
         x.fault(Vector::nm);
         return false;
     }
+    // Unlike FXSAVE's, comes before what is not canonical; as on an AMD EPYC.
     if (x.linear(op) % 64 != 0) {
         x.fault(Vector::gp, 0);
         return false;

@@ -200,7 +200,7 @@ class Runner {
         } else if (const auto* exit = std::get_if<Exit>(&outcome); exit != nullptr) {
             if (exit->kind != ExitKind::memory && !exit->string) {
                 cpu_->set(Reg::rax, (cpu_->get(Reg::rax) ^ 0x5A) & 0xFFFFFFFF);
-                cpu_->retire_exit(exit->length);
+                cpu_->retire_exit(*exit);
                 ++end_.steps;
                 return;
             }

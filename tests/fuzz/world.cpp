@@ -41,6 +41,7 @@ class Maker {
             tss();
             idt();
             segments();
+            if (o_.virtual_8086) virtual_segments();
         }
         controls();
         if (o_.paging && o_.mode != ExecMode::real16) paging();
@@ -200,6 +201,7 @@ class Maker {
         const auto field = [&](u64 offset, u64 value) {
             put_word(w_.memory, at::kSpareTss + offset, value, 4);
         };
+        field(0x1C, at::kTables);
         field(0x20, handler(0x81));
         field(0x24, 2);
         field(0x38, at::kStacks + 0x700);
@@ -250,6 +252,21 @@ class Maker {
         if (odd(16)) s[Reg::ss_limit] = at::kStacks + r_.below(0x2000);
     }
 
+    void virtual_segments() {
+        CpuState& s = w_.state;
+        s[Reg::rflags] |= sim::flag::vm;
+        for (const Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
+            const u64 selector = seg == Seg::cs   ? at::kCode >> 4
+                                 : seg == Seg::ss ? 0
+                                                  : r_.below(4) * 0x10;
+            s[sim::selector_of(seg)] = selector;
+            s[sim::base_of(seg)] = selector << 4;
+            s[sim::limit_of(seg)] = 0xFFFF;
+            s[sim::attr_of(seg)] = 0xF3;
+        }
+        s[Reg::rip] = 0;
+    }
+
     void controls() {
         CpuState& s = w_.state;
         namespace cr0 = sim::cr0;
@@ -265,18 +282,26 @@ class Maker {
         s[Reg::sysenter_cs] = sel::kCode;
         s[Reg::sysenter_esp] = at::kStacks + 0x900;
         s[Reg::kernel_gs_base] = pointer();
+        if (o_.xsave) {
+            s[Reg::cr4] |= cr4::osxsave;
+            s[Reg::xcr0] = 1 | (r_.next() & 2);
+        }
+        if (o_.armed) breakpoints();
         if (!o_.odd) return;
         s[Reg::cr0] ^= r_.one_in(8) ? r_.next() & (cr0::em | cr0::ts | cr0::mp | cr0::ne) : 0;
         s[Reg::cr0] |= r_.next() & (cr0::wp | (r_.one_in(4) ? u64{cr0::am} : 0));
         s[Reg::cr4] ^= r_.one_in(4) ? r_.next() & (cr4::tsd | cr4::de | cr4::pse | cr4::pge |
                                                    cr4::osfxsr | cr4::osxmmexcpt | cr4::pce)
                                     : 0;
-        if (r_.one_in(8)) {
-            for (std::size_t i = 0; i < 4; ++i) {
-                s[sim::offset(Reg::dr0, i)] = r_.one_in(2) ? at::kCode + r_.below(32) : pointer();
-            }
-            s[Reg::dr7] = 0x400 | (r_.next() & 0xFFFF00FF) | (r_.one_in(8) ? 0x2000 : 0);
+        if (r_.one_in(8)) breakpoints();
+    }
+
+    void breakpoints() {
+        CpuState& s = w_.state;
+        for (std::size_t i = 0; i < 4; ++i) {
+            s[sim::offset(Reg::dr0, i)] = r_.one_in(2) ? at::kCode + r_.below(32) : pointer();
         }
+        s[Reg::dr7] = 0x400 | (r_.next() & 0xFFFF00FF) | (r_.one_in(8) ? 0x2000 : 0);
     }
 
     // Identity tables for the first 2 MiB in pages of 4 KiB; what is above is not mapped.

@@ -49,6 +49,9 @@ struct WorldOptions {
     unsigned cpl = 0;
     bool paging = false;
     bool odd = true;  // also what no operating system would set up; else tables without surprises
+    bool virtual_8086 = false;  // with prot32 and CPL 3
+    bool armed = false;         // breakpoints, where code and data are
+    bool xsave = false;
     u64 max_pages = 256;
 };
 

@@ -44,7 +44,7 @@ TEST_CASE("conform: cases of every form, none differs in defined state", "[confo
     ConformOptions options;
     options.count = 50000;
     options.seed = 2026;
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef VTLSIM_ADDRESS_SANITIZER
     VTLSIM_SKIP("the sanitizer's shadow memory lies where the cases expect nothing");
 #endif
     const ConformResult result = conform_host(options, nullptr);

@@ -143,7 +143,7 @@ TEST_CASE("exits: retire_exit finishes the instruction", "[sim]") {
     CHECK(rig.get(Reg::shadow) == 1);
     rig.set(Reg::rax, 0x12);
     rig.set(Reg::rflags, rig.get(Reg::rflags) | flag::rf);
-    rig.cpu.retire_exit(e.length);
+    rig.cpu.retire_exit(e);
     CHECK(rig.get(Reg::rip) == Rig::kCode + 3);
     CHECK(rig.get(Reg::shadow) == 0);
     CHECK(rig.get(Reg::rflags) == (flag::if_ | flag::kAlwaysSet));
@@ -151,7 +151,7 @@ TEST_CASE("exits: retire_exit finishes the instruction", "[sim]") {
 
     Rig stepped("in al, 0x80");
     stepped.set(Reg::rflags, flag::tf);
-    stepped.cpu.retire_exit(expect<Exit>(stepped.run()).length);
+    stepped.cpu.retire_exit(expect<Exit>(stepped.run()));
     CHECK(expect<Fault>(stepped.run()).vector == Vector::db);
 }
 

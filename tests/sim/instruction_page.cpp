@@ -1,13 +1,12 @@
 // docs/instructions.md is made from the instruction rows: VTLSIM_BLESS=1 writes it anew.
-#include <cstdlib>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include <fmt/format.h>
 
 #include "sim/insn/rows.hpp"
 #include "tests/catch.hpp"
+#include "tests/golden/golden.hpp"
 #include "tests/sim/not_modelled.hpp"
 #include "tests/sim/vectors.hpp"
 
@@ -16,7 +15,6 @@ using namespace vtlsim::tests;
 
 namespace {
 
-constexpr auto kPath = VTLSIM_SOURCE_DIR "/docs/instructions.md";
 constexpr auto kHead = R"(# The instructions that the executor knows
 
 Made from the rows at the end of each file in `sim/insn`; do not edit. An instruction that is not
@@ -74,15 +72,9 @@ std::string page() {
 }  // namespace
 
 TEST_CASE("docs: the instruction page lists the rows", "[docs]") {
-    const std::string want = page();
-    const char* bless = std::getenv("VTLSIM_BLESS");
-    if (bless != nullptr && std::string_view(bless) == "1" && std::getenv("CI") == nullptr) {
-        std::ofstream(kPath) << want;
-    }
-    std::ostringstream have;
-    have << std::ifstream(kPath).rdbuf();
-    INFO("VTLSIM_BLESS=1 vtlsim_tests [docs] writes docs/instructions.md anew");
-    CHECK((have.str() == want));
+    const std::string diff = golden_diff("docs/instructions.md", page());
+    INFO(diff);
+    CHECK(diff.empty());
 }
 
 TEST_CASE("docs: every family is a file of its name, in alphabetical order", "[docs]") {

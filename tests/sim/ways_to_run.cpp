@@ -14,7 +14,7 @@ namespace {
 using namespace vtlsim::sim;
 
 // Of each mode. The slow builds run fewer.
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__OPTIMIZE__) && !defined(VTLSIM_ADDRESS_SANITIZER)
 constexpr u64 kPrograms = 600;
 #else
 constexpr u64 kPrograms = 100;

@@ -43,6 +43,7 @@ struct CrossReport {
     std::map<std::string, u64> instructions;  // compared, by mnemonic
     std::vector<std::string> disagreements;
 };
-CrossReport cross_check(u64 seed, u64 first, u64 count);
+// `gates`: each begins with a far transfer through a gate or to a TSS.
+CrossReport cross_check(u64 seed, u64 first, u64 count, bool gates = false);
 
 }  // namespace vtlsim::tests

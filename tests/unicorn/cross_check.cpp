@@ -1,13 +1,11 @@
 // Compares what user mode of the host cannot run with Unicorn, and writes docs/unicorn.md.
 // Run: build/<preset>/vtlsim_tests "[unicorn]"
-#include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include <fmt/format.h>
 
 #include "tests/catch.hpp"
+#include "tests/golden/golden.hpp"
 #include "tests/unicorn/cross.hpp"
 
 using namespace vtlsim;
@@ -15,7 +13,6 @@ using namespace vtlsim::tests;
 
 namespace {
 
-constexpr auto kPath = VTLSIM_SOURCE_DIR "/docs/unicorn.md";
 constexpr auto kHead = R"(# The cross-check with Unicorn
 
 Made from the table in `tests/unicorn/accepted.cpp`; do not edit.
@@ -25,15 +22,19 @@ compared with Debian's Unicorn 2.0.1, which is QEMU's TCG: real mode, 16- and 32
 compatibility and 64-bit mode at CPL 0 and 3 (reached by IRET), each with and without paging where it
 can be; privileged instructions, far transfers through gates and tables, faults. A case is a random
 world (`tests/fuzz/world.cpp`) and up to two random instructions, IRET being the first of those at
-another level. Compared after each: general registers, RIP, the flags that the manual defines, visible
+another level. 500 more begin with a far CALL or JMP through a call gate, a task gate or to a TSS, in 16-,
+32- and 64-bit code; in 64-bit code also from level 3 to 0. Compared after each: general registers, RIP, the flags that the manual defines, visible
 segment registers, GDTR, IDTR, LDTR, TR, CR0, CR3, CR4, the first MiB of memory with its page tables;
 of faults the vector, CR2 and that nothing has changed.
 
-`make test` runs 2000 cases with a fixed seed, and counts this as skipped where Unicorn is
+`make test` runs these with a fixed seed, and counts this as skipped where Unicorn is
 missing.
 
-What cannot be compared: Unicorn delivers nothing through an IVT or IDT (it calls the host instead),
-gives neither error codes nor hidden parts of segments, loses exceptions from the third start of an
+What cannot be compared: Unicorn delivers nothing through an IVT or IDT. With a hook on interrupts it
+calls that; without one `uc_emu_start` ends with UC_ERR_EXCEPTION, RIP behind the instruction and nothing
+pushed (tried: INT n in real and protected mode, #DE, TF). Through gates from level 3 of 32-bit code it
+aborts the process in one case of five; after an IRET to virtual-8086 mode its EIP reads as the linear
+address, so that mode is not compared. It gives neither error codes nor hidden parts of segments, loses exceptions from the third start of an
 engine on, and takes no EFER.NXE from outside. Delivery is tested by hand (`tests/sim/delivery.cpp`,
 `modes_*.cpp`). These instructions are left out:
 
@@ -61,26 +62,8 @@ std::string page() {
     return text;
 }
 
-}  // namespace
-
-TEST_CASE("unicorn: the page lists what is accepted", "[docs][unicorn]") {
-    const std::string want = page();
-    const char* bless = std::getenv("VTLSIM_BLESS");
-    if (bless != nullptr && std::string_view(bless) == "1" && std::getenv("CI") == nullptr) {
-        std::ofstream(kPath) << want;
-    }
-    std::ostringstream have;
-    have << std::ifstream(kPath).rdbuf();
-    INFO("VTLSIM_BLESS=1 vtlsim_tests [docs] writes docs/unicorn.md anew");
-    CHECK((have.str() == want));
-}
-
-TEST_CASE("unicorn: random instructions at all levels do the same on both", "[unicorn]") {
-    if (!peer_exists()) VTLSIM_SKIP("built without Unicorn");
-#ifdef __SANITIZE_ADDRESS__
-    VTLSIM_SKIP("the sanitizers do not know the code that Unicorn generates");
-#else
-    const CrossReport report = cross_check(1, 0, 2000);
+// Fails for each disagreement; how many were accepted.
+[[maybe_unused]] u64 show(const CrossReport& report) {
     for (const std::string& what : report.disagreements) FAIL_CHECK(what);
     u64 faults = 0;
     for (const auto& [vector, count] : report.faults) faults += count;
@@ -92,10 +75,41 @@ TEST_CASE("unicorn: random instructions at all levels do the same on both", "[un
     for (const auto& [name, count] : report.accepted) {
         std::cout << "    " << count << " " << name << '\n';
     }
+    return accepted;
+}
+
+}  // namespace
+
+TEST_CASE("unicorn: the page lists what is accepted", "[docs][unicorn]") {
+    const std::string diff = golden_diff("docs/unicorn.md", page());
+    INFO(diff);
+    CHECK(diff.empty());
+}
+
+TEST_CASE("unicorn: random instructions at all levels do the same on both", "[unicorn]") {
+    if (!peer_exists()) VTLSIM_SKIP("built without Unicorn");
+#ifdef VTLSIM_ADDRESS_SANITIZER
+    VTLSIM_SKIP("the sanitizers do not know the code that Unicorn generates");
+#else
+    const CrossReport report = cross_check(1, 0, 2000);
+    const u64 accepted = show(report);
     // It does compare something: of all modes and kinds.
     CHECK(report.retired > report.cases);
     CHECK(report.instructions.size() > 120);
     for (const unsigned vector : {0u, 6u, 13u, 14u}) CHECK(report.faults.count(vector) == 1);
     CHECK(accepted * 4 < report.retired);
+#endif
+}
+
+TEST_CASE("unicorn: gates and task switches do the same on both", "[unicorn]") {
+    if (!peer_exists()) VTLSIM_SKIP("built without Unicorn");
+#ifdef VTLSIM_ADDRESS_SANITIZER
+    VTLSIM_SKIP("the sanitizers do not know the code that Unicorn generates");
+#else
+    const CrossReport report = cross_check(1, 0, 500, true);
+    CHECK(show(report) * 4 < report.retired);
+    CHECK(report.instructions.at("call") > 100);
+    CHECK(report.instructions.at("jmp") > 50);
+    CHECK(report.retired > 300);
 #endif
 }
