@@ -82,7 +82,8 @@ int explore_verb(ExploreOptions options) {
     const auto scenario = runner::load_scenario(options.file, diagnostics);
     print_errors(diagnostics);
     if (!scenario) return 2;
-    if (scenario->kvm) return usage_error("explore: a KVM scenario has one actor: nothing to explore");
+    if (scenario->kvm)
+        return usage_error("explore: a KVM scenario has one actor: nothing to explore");
     options.search.mode = mode_of(options.mode);
     options.search.reduction = !options.no_reduction;
     if (options.matrix) return matrix_verb(options, *scenario);

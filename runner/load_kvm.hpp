@@ -58,8 +58,8 @@ struct KvmScenario : ScenarioHead {
 };
 
 bool is_kvm_scenario(const JsonDocument& document);
-// Nothing if the file is wrong in any way. load_scenario() and parse_scenario() (load.hpp) call this;
-// the KvmScenario is in the result's `kvm`.
+// Nothing if the file is wrong in any way. load_scenario() and parse_scenario() (load.hpp) call
+// this; the KvmScenario is in the result's `kvm`.
 std::optional<Scenario> read_kvm_scenario(const JsonDocument& document, const std::string& file,
                                           Diagnostics& diagnostics);
 
