@@ -85,6 +85,19 @@ Both run_both(RealKvm& kvm, const KvmFacts& facts, const model::kvm::Guest& gues
         return out;
     }
     out.difference = difference(out.real, out.model, mode.native, options.events);
+    // What KVM's emulator does not know ends in an internal error, and says nothing about the
+    // model.
+    const auto& last = out.real.observations;
+    const bool unknown = !last.empty() && last.size() <= out.model.observations.size() &&
+                         last.back().exit.reason == model::kvm::ExitReason::internal_error &&
+                         out.model.observations[last.size() - 1].exit.reason !=
+                             model::kvm::ExitReason::internal_error;
+    if (unknown && out.difference &&
+        out.difference->starts_with(fmt::format("exit {}: exit internal", last.size()))) {
+        out.difference.reset();
+        out.gap = true;
+        out.real.problem = "an instruction that KVM's emulator does not have";
+    }
     return out;
 }
 
