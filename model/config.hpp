@@ -16,11 +16,19 @@ struct MemoryImage {
     std::vector<u8> bytes;
 };
 
-// A scripted device at one port: reads give the values in turn, the last one for ever after.
+// A scripted device at one port: reads give the values in turn, the last one for ever after; or,
+// with a step, a counter: the first value, and so much more at each read.
 struct PortScript {
     u16 port = 0;
     u8 size = 1;  // bytes; accesses of another size do not reach it
     std::vector<u32> reads;
+    std::optional<u32> step = {};
+};
+
+// A 16550 at eight ports (model/devices/uart16550.hpp).
+struct UartConfig {
+    u16 port = 0;
+    bool connected = true;  // to a peer
 };
 
 // The VMM's answers, beyond what the hypervisor proposes.
@@ -52,6 +60,7 @@ struct ScheduleEntry {
 enum class PinnedAction : u8 {
     interrupt,  // an interrupt for a VTL
     stop,       // the VMM asks the VTL2 kernel to stop the run
+    intercept,  // the hypervisor has something to tell that no instruction asks for
 };
 
 // An event fixed to a point of the run: before the n-th execution of the instruction at an address.
@@ -68,6 +77,13 @@ struct PinnedEvent {
     // A transient interrupt makes the hypervisor enter VTL2 with reason INTERRUPT and is gone; any
     // other stays in the APIC until VTL2 takes it.
     bool transient = false;
+    // An interrupt that comes together with the exit of the guest's instruction: which of them is
+    // the reason of the entry is reason_merge's to say.
+    bool with_exit = false;
+    // Of an intercept: the type of its message, and the value that it is about (a vector, SINTs, a
+    // guest-physical address).
+    u32 message_type = 0;
+    u64 value = 0;
 };
 
 enum class Invariant : u8 {
@@ -92,6 +108,7 @@ struct WorldConfig {
     std::vector<RegisterValue> vtl0_registers;
     std::vector<RegisterValue> vtl2_registers;
     std::vector<PortScript> ports;
+    std::vector<UartConfig> uarts;
     std::vector<CpuidAnswer> cpuid;
     std::vector<MsrAnswer> msrs;
     std::vector<HypercallAnswer> hypercalls;

@@ -67,7 +67,8 @@ bool World::Watcher::before_instruction(const sim::Cpu& cpu, u64 rip) {
         board.emit(EventKind::insn, board.code_lane(), {code[0], code[1], bytes.size()});
     }
     if (guest) {
-        stop_after_ = board.config.guest_steps || world_.lands_in_guest(board.at);
+        stop_after_ = board.config.guest_steps || world_.lands_in_guest(board.at) ||
+                      world_.hypervisors_[board.at]->waits_for_exit();
     } else {
         look_at_memory(cpu, bytes);
     }

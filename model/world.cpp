@@ -13,6 +13,10 @@ namespace vtlsim::model {
 
 using sim::Reg;
 
+namespace {
+constexpr u64 kInstructionsPerTurn = 4096;
+}
+
 World::World(const WorldConfig& config)
     : board_(config),
       driver_(board_),
@@ -125,7 +129,19 @@ void World::fire_due_event() {
         board_.next_step();
         board_.touch(Object::apic, board_.at, true);
         board_.touch(Object::vp_pages, board_.at, true);
-        hypervisors_[board_.at]->interrupt(event->for_vtl, event->vector, event->transient);
+        hypervisor_event(*event);
+    }
+}
+
+void World::hypervisor_event(const PinnedEvent& event) {
+    Hypervisor& hypervisor = *hypervisors_[event.vp];
+    if (event.action == PinnedAction::intercept) {
+        hypervisor.asynchronous_intercept(static_cast<MessageType>(event.message_type),
+                                          event.value);
+    } else if (event.with_exit) {
+        hypervisor.interrupt_with_exit(event.vector, event.transient);
+    } else {
+        hypervisor.interrupt(event.for_vtl, event.vector, event.transient);
     }
 }
 
@@ -140,7 +156,7 @@ void World::fire_event(std::size_t index) {
     } else {
         board_.touch(Object::apic, event.vp, true);
         board_.touch(Object::vp_pages, event.vp, true);
-        hypervisors_[event.vp]->interrupt(event.for_vtl, event.vector, event.transient);
+        hypervisor_event(event);
     }
 }
 
@@ -155,7 +171,8 @@ void World::run_vp() {
     board_.cpu().set_interrupt_line(line);
     // This flushes the TLB: a turn starts from nothing that a snapshot leaves out.
     board_.cpu().set(Reg::cr3, board_.cpu().get(Reg::cr3));
-    const u64 left = board_.config.limits.steps - board_.step;
+    // A guest that does not exit must let others act, too.
+    const u64 left = std::min<u64>(board_.config.limits.steps - board_.step, kInstructionsPerTurn);
     bool memory_left = !tso || board_.buffers.show(cpu);
     sim::Outcome outcome = board_.cpu().run({.steps = left}, watcher_.get());
     const bool paused = std::holds_alternative<sim::Paused>(outcome);
@@ -204,7 +221,11 @@ void World::after_run(sim::Outcome outcome, bool line) {
         watcher_->did_exit(*exit);
         hypervisor.on_exit(*exit);
     } else if (std::holds_alternative<sim::Paused>(outcome)) {
-        fire_due_event();
+        if (hypervisor.waits_for_exit()) {
+            hypervisor.expire_with_exit();
+        } else {
+            fire_due_event();
+        }
     } else if (std::holds_alternative<sim::Halted>(outcome)) {
         watcher_->did("HLT");
         board_.emit(EventKind::halt, board_.code_lane());

@@ -139,6 +139,7 @@ class World {
     void after_run(sim::Outcome outcome, bool line);
     void fire_due_event();
     void fire_event(std::size_t index);
+    void hypervisor_event(const PinnedEvent& event);
     const PinnedEvent* due_event(u64 rip) const;
     void land_request_ipi();
     void drain(CpuId cpu);

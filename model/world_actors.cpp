@@ -60,7 +60,7 @@ bool World::lands_in_guest(unsigned vp) const {
     if (driver_.request_ipi_in_flight(vp)) return true;
     for (std::size_t i = 0; i < pins_.size(); ++i) {
         const PinnedEvent& e = board_.config.events[i];
-        if (e.free && !pins_[i].fired && e.vp == vp && e.action == PinnedAction::interrupt) {
+        if (e.free && !pins_[i].fired && e.vp == vp && e.action != PinnedAction::stop) {
             return true;
         }
     }
@@ -92,7 +92,8 @@ bool World::can_act(ActorId id) const {
             if (pins_[actor.index].fired) return false;
             const PinnedEvent& e = board_.config.events[actor.index];
             if (e.action == PinnedAction::stop) return vmms_[e.vp]->can_request_stop();
-            return !e.transient || board_.vps[e.vp].active_vtl == kVtl0;
+            const bool of_guest = e.transient || e.action == PinnedAction::intercept;
+            return !of_guest || board_.vps[e.vp].active_vtl == kVtl0;
         }
     }
     return false;
@@ -193,8 +194,10 @@ std::string World::step_name(ActorId id) {
             return "the new thread is there";
         case ActorKind::event: {
             const PinnedEvent& e = board_.config.events[actor.index];
-            return e.action == PinnedAction::stop ? "stop"
-                                                  : fmt::format("interrupt {:#x}", e.vector);
+            if (e.action == PinnedAction::stop) return "stop";
+            if (e.action == PinnedAction::interrupt)
+                return fmt::format("interrupt {:#x}", e.vector);
+            return fmt::format("intercept {}", message_type_name(e.message_type));
         }
     }
     return {};

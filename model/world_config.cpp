@@ -27,7 +27,13 @@ void check_events(std::span<const PinnedEvent> events, std::vector<std::string>&
         };
         if (e.vtl != kVtl0 && e.vtl != kVtl2) bad("the code is VTL 0's or 2's");
         if (e.nth == 0) bad("the first execution is number 1");
+        if (e.action == PinnedAction::intercept && !e.free && e.vtl != kVtl0) {
+            bad("an intercept comes while VTL0's code runs");
+        }
         if (e.action != PinnedAction::interrupt) continue;
+        if (e.with_exit && (e.free || e.vtl != kVtl0 || e.for_vtl != kVtl2)) {
+            bad("an interrupt that comes with an exit is for VTL2, before an instruction of VTL0");
+        }
         if (e.for_vtl != kVtl0 && e.for_vtl != kVtl2) bad("an interrupt is for VTL 0 or 2");
         if (e.vector < 0x10) bad("interrupt vectors below 10h are illegal in an APIC");
         if (e.transient && (e.vtl != kVtl0 || e.for_vtl != kVtl2)) {
@@ -52,6 +58,28 @@ void check_answers(const WorldConfig& config, std::vector<std::string>& problems
     for (const PortScript& p : config.ports) {
         if (p.size != 1 && p.size != 2 && p.size != 4) {
             problems.push_back(fmt::format("port {:#x}: accesses are of 1, 2 or 4 bytes", p.port));
+        }
+    }
+    for (const PortScript& p : config.ports) {
+        if (p.step && p.reads.empty()) {
+            problems.push_back(fmt::format("port {:#x}: a counter starts somewhere", p.port));
+        }
+    }
+    for (const UartConfig& u : config.uarts) {
+        if (u.port > 0x10000 - uart::kPorts) {
+            problems.push_back(fmt::format("a 16550 at {:#x} does not fit", u.port));
+        }
+        for (const UartConfig& other : config.uarts) {
+            const u16 apart =
+                static_cast<u16>(u.port > other.port ? u.port - other.port : other.port - u.port);
+            if (&other != &u && apart < uart::kPorts) {
+                problems.push_back(fmt::format("two 16550s at {:#x}", u.port));
+            }
+        }
+        for (const PortScript& p : config.ports) {
+            if (p.size == 1 && p.port >= u.port && p.port - u.port < uart::kPorts) {
+                problems.push_back(fmt::format("port {:#x} is the 16550's already", p.port));
+            }
         }
     }
     const auto port = [](const PortScript& p) { return std::pair(p.port, p.size); };

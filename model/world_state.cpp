@@ -28,6 +28,7 @@ struct World::Snapshot {
     std::size_t schedule_at;
     std::string schedule_problem;
     StepCounts steps_made;
+    std::vector<Violation> all_violations;
 };
 
 u64 World::snapshot_bytes() const {
@@ -53,7 +54,7 @@ std::shared_ptr<const World::Snapshot> World::snapshot() {
         Snapshot{saved_memory_, std::move(vps), board_.log, board_.step, board_.at, board_.end,
                  board_.buffers.state(), std::move(hypervisors), driver_.state(), devices_.state(),
                  std::move(vmms), invariants_.state(), pins_, last_, turns_, schedule_at_,
-                 schedule_problem_, steps_made_});
+                 schedule_problem_, steps_made_, all_violations_});
 }
 
 void World::restore(const Snapshot& s) {
@@ -80,6 +81,7 @@ void World::restore(const Snapshot& s) {
     schedule_at_ = s.schedule_at;
     schedule_problem_ = s.schedule_problem;
     steps_made_ = s.steps_made;
+    all_violations_ = s.all_violations;
 }
 
 // --- fingerprints -------------------------------------------------------------------------------
@@ -164,10 +166,14 @@ std::array<u64, 2> World::fingerprint() {
         for (const Apic& apic : h.apic) m.add(apic);
         m.add(h.assist_page_enabled);
         m.add(h.register_page_mapped);
+        m.add(h.with_exit);
+        m.add(h.with_exit_transient);
         const Vmm::State& v = vmms_[i]->state();
         m.add(v.phase);
         m.add(v.sync);
         m.add(v.next_rip);
+        m.add(v.next_rflags);
+        m.add(v.emulated);
         for (bool b : {v.stop_wanted, v.stopping, v.leaving}) m.add(b);
         // Whether the VP leaves the sidecar after this exit hangs on whether it is the first.
         m.add(board_.config.hotplug && v.exits != 0);
@@ -202,6 +208,7 @@ std::array<u64, 2> World::fingerprint() {
         }
     }
     for (const PortScript& port : board_.config.ports) m.add(devices_.position(port));
+    for (const Uart16550::State& uart : devices_.state().uarts) m.add(uart);
     for (std::size_t i = 0; i < pins_.size(); ++i) {
         m.add(pins_[i].fired);
         m.add(pins_[i].fired ? u64{0} : pins_[i].started);

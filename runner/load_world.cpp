@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "model/vtl2/layout.hpp"
+#include "model/wire/message.hpp"
 #include "runner/limits.hpp"
 #include "runner/trace/listing.hpp"
 #include "sim/asm/assembler.hpp"
@@ -195,8 +196,33 @@ void WorldReader::add_image(const Node& node, u64 address, std::vector<u8> bytes
 
 void WorldReader::read_devices(const Node& node) {
     std::set<std::pair<u16, u8>> known;
+    constexpr std::string_view kKinds[] = {"script", "counter", "16550"};
+    enum Kind : std::size_t { kScript, kCounter, kUart };
     for (const Node& entry : node.array()) {
-        const Fields f = entry.object({"port", "size", "reads"});
+        const Fields f =
+            entry.object({"kind", "port", "size", "reads", "start", "step", "connected"});
+        const auto kind_node = f.optional("kind");
+        const std::size_t kind = kind_node ? kind_node->one_of("a device", kKinds) : kScript;
+        const auto only = [&](std::string_view key, Kind of) {
+            if (kind == of) return f.optional(key);
+            if (const auto other = f.optional(key)) {
+                other->error_at_key(fmt::format("\"{}\" is about a {}", key, kKinds[of]));
+            }
+            return std::optional<Node>();
+        };
+        const auto reads = only("reads", kScript);
+        const auto start = only("start", kCounter);
+        const auto step = only("step", kCounter);
+        const auto connected = only("connected", kUart);
+        if (kind == kUart) {
+            model::UartConfig uart;
+            uart.port = f.required("port").integer<u16>();
+            if (connected) uart.connected = connected->boolean();
+            if (const auto size = f.optional("size"))
+                size->error_at_key("a 16550's ports are bytes");
+            config_.uarts.push_back(uart);
+            continue;
+        }
         model::PortScript script;
         script.port = f.required("port").integer<u16>();
         if (const auto size = f.optional("size")) {
@@ -204,7 +230,11 @@ void WorldReader::read_devices(const Node& node) {
             if (script.size == 3) size->error("a port access has 1, 2 or 4 bytes");
         }
         const u32 max = ~u32{0} >> (32 - 8 * script.size);
-        if (const auto reads = f.optional("reads")) {
+        if (kind == kCounter) {
+            script.reads.push_back(start ? start->integer<u32>(0, max) : 0);
+            script.step = step ? step->integer<u32>(0, max) : 1;
+        }
+        if (reads) {
             for (const Node& value : reads->array()) {
                 script.reads.push_back(value.integer<u32>(0, max));
             }
@@ -252,15 +282,16 @@ void WorldReader::read_answers(const Fields& root) {
 // --- pinned events ------------------------------------------------------------------------------
 
 void WorldReader::read_events(const Node& node) {
-    constexpr std::string_view kActions[] = {"interrupt", "stop"};  // as model::PinnedAction
+    // As model::PinnedAction.
+    constexpr std::string_view kActions[] = {"interrupt", "stop", "intercept"};
     const std::vector<Node> entries = node.array();
     if (entries.size() > kMaxEvents) {
         node.error(fmt::format("more than {} events", kMaxEvents));
         return;
     }
     for (const Node& entry : entries) {
-        const Fields f = entry.object(
-            {"do", "vp", "vtl", "vector", "transient", "before", "nth", "may_not_happen"});
+        const Fields f = entry.object({"do", "vp", "vtl", "vector", "transient", "with_exit",
+                                       "type", "value", "before", "nth", "may_not_happen"});
         model::PinnedEvent event;
         const Node action = f.required("do");
         const std::size_t index = action.one_of("an event's action", kActions);
@@ -280,12 +311,13 @@ void WorldReader::read_events(const Node& node) {
         if (event.action == model::PinnedAction::interrupt) {
             read_interrupt(f, event);
         } else {
-            for (std::string_view key : {"vtl", "vector", "transient"}) {
+            for (std::string_view key : {"vtl", "vector", "transient", "with_exit"}) {
                 if (const auto extra = f.optional(key)) {
                     extra->error_at_key(fmt::format("\"{}\" is about interrupts", key));
                 }
             }
         }
+        read_intercept(f, event);
         const auto optional = f.optional("may_not_happen");
         config_.events.push_back(event);
         event_notes_.push_back(
@@ -296,6 +328,33 @@ void WorldReader::read_events(const Node& node) {
              .vtl2_label = place.vtl2_label,
              .may_not_happen = !before || (optional && optional->boolean())});
     }
+}
+
+// What the hypervisor may have to tell without the guest asking for it.
+void WorldReader::read_intercept(const Fields& fields, model::PinnedEvent& event) {
+    using model::MessageType;
+    constexpr MessageType kTypes[] = {MessageType::gpa_intercept,
+                                      MessageType::unaccepted_gpa,
+                                      MessageType::exception_intercept,
+                                      MessageType::apic_eoi,
+                                      MessageType::synic_sint_deliverable,
+                                      MessageType::interruption_deliverable,
+                                      MessageType::halt};
+    if (event.action != model::PinnedAction::intercept) {
+        for (std::string_view key : {"type", "value"}) {
+            if (const auto extra = fields.optional(key)) {
+                extra->error_at_key(fmt::format("\"{}\" is about intercepts", key));
+            }
+        }
+        return;
+    }
+    std::vector<std::string_view> names;
+    for (MessageType type : kTypes) {
+        names.push_back(model::message_type_name(static_cast<u32>(type)));
+    }
+    const std::size_t type = fields.required("type").one_of("an intercept", names);
+    event.message_type = static_cast<u32>(kTypes[type]);
+    if (const auto value = fields.optional("value")) event.value = value->integer();
 }
 
 void WorldReader::read_interrupt(const Fields& fields, model::PinnedEvent& event) {
@@ -311,6 +370,9 @@ void WorldReader::read_interrupt(const Fields& fields, model::PinnedEvent& event
         if (event.transient && event.for_vtl != 2) {
             transient->error("only an interrupt for VTL2 can be transient");
         }
+    }
+    if (const auto with_exit = fields.optional("with_exit")) {
+        event.with_exit = with_exit->boolean();
     }
 }
 

@@ -46,6 +46,7 @@ class WorldReader {
     void read_vps(const Node& node);
     void read_invariants(const Node& node);
     void read_schedule(const Node& node);
+    void read_intercept(const Fields& fields, model::PinnedEvent& event);
     void read_interrupt(const Fields& fields, model::PinnedEvent& event);
 
     struct Image {

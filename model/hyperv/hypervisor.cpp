@@ -5,6 +5,7 @@
 #include "model/hyperv/names.hpp"
 #include "model/vtl2/layout.hpp"
 #include "sim/exec/cpuid.hpp"
+#include "sim/mmu/walk.hpp"
 
 namespace vtlsim::model {
 
@@ -83,8 +84,15 @@ void Hypervisor::inject(const sim::Fault& fault) {
     board_.emit(EventKind::fault, Lane::hypervisor,
                 {static_cast<u64>(fault.vector), fault.has_error_code ? fault.error_code : kNone,
                  fault.cr2});
-    if (!board_.cpu().inject_fault(fault)) return;
-    if (board_.vp().active_vtl == kVtl0) {
+    const auto failed = board_.cpu().inject_fault(fault);
+    if (!failed) return;
+    if (std::holds_alternative<sim::OutOfMemory>(*failed)) {
+        board_.finish(EndReason::memory_limit);
+    } else if (const auto* gap = std::get_if<sim::NotModelled>(&*failed)) {
+        board_.not_modelled(gap->what);
+    } else if (!std::holds_alternative<sim::Shutdown>(*failed)) {
+        board_.not_modelled("an exit while an exception is delivered");
+    } else if (board_.vp().active_vtl == kVtl0) {
         on_guest_shutdown();
     } else {
         board_.finish(EndReason::vtl2_crash);
@@ -115,6 +123,15 @@ void Hypervisor::interrupt(u8 vtl, u8 vector, bool transient) {
     wanted.request(vector);
     const u64 cr8 = state_.banks.saved(kVtl2)[Reg::cr8];
     if (wanted.deliverable(cr8)) enter_vtl2(EntryReason::interrupt);
+}
+
+void Hypervisor::interrupt_with_exit(u8 vector, bool transient) {
+    state_.with_exit = vector;
+    state_.with_exit_transient = transient;
+}
+
+void Hypervisor::expire_with_exit() {
+    interrupt(kVtl2, std::exchange(state_.with_exit, u8{0}), state_.with_exit_transient);
 }
 
 // --- VTL switches
@@ -222,6 +239,12 @@ void Hypervisor::hypercall(const Exit& exit) {
         vtl_return(exit);
         return;
     }
+    if (code == hv_call::kTranslateVirtualAddressEx) {
+        board_.cpu().set(Reg::rax,
+                         translate_gva(board_.cpu().get(Reg::rdx), board_.cpu().get(Reg::r8)));
+        board_.cpu().retire_exit(exit.length);
+        return;
+    }
     if (code != hv_call::kSetVpRegisters && code != hv_call::kGetVpRegisters) {
         board_.not_modelled(fmt::format("hypercall {:#x} by VTL2", code));
         return;
@@ -270,6 +293,43 @@ u64 Hypervisor::get_vp_registers(u64 input, u64 output) {
     }
     board_.emit(EventKind::hypercall, Lane::hypervisor,
                 {hv_call::kGetVpRegisters, name, value.lo, status});
+    return status;
+}
+
+// The guest's own tables, walked without setting bits in them (TLFS:
+// HvCallTranslateVirtualAddress).
+u64 Hypervisor::translate_gva(u64 input, u64 output) {
+    const auto in = board_.load<TranslateGvaInput>(input);
+    // The input VTL is in the flags' top byte: bits 0-3, and bit 4 for "counts".
+    const u64 vtl = in.control_flags >> 56;
+    u64 status = hv_status::kInvalidParameter;
+    TranslateGvaOutput out{};
+    if (vtl == (0x10 | kVtl0)) {
+        status = hv_status::kSuccess;
+        const sim::CpuState& s = state_.banks.saved(kVtl0);
+        const u64 gva = in.gva_page << sim::kPageShift;
+        sim::Walk walk;
+        walk.physical = gva;
+        if (s[Reg::identity_map] == 0) {
+            walk = sim::walk_tables(board_.machine, kVtl0, s, gva);
+        }
+        const bool write = (in.control_flags & hv_translate::kValidateWrite) != 0;
+        if (walk.end == sim::Walk::End::not_present) {
+            out.result_code = hv_translate::kPageNotPresent;
+        } else if (walk.end == sim::Walk::End::reserved) {
+            out.result_code = hv_translate::kInvalidPageTableFlags;
+        } else if (walk.end == sim::Walk::End::outside_ram ||
+                   !board_.machine.is_ram(kVtl0, walk.physical, 1)) {
+            out.result_code = hv_translate::kGpaUnmapped;
+        } else if (write && !walk.writable && (s[Reg::cr0] & sim::cr0::wp) != 0) {
+            out.result_code = hv_translate::kPrivilegeViolation;
+        } else {
+            out.gpa_page = walk.physical >> sim::kPageShift;
+        }
+        board_.store(output, out);
+    }
+    board_.emit(EventKind::hypercall, Lane::hypervisor,
+                {hv_call::kTranslateVirtualAddressEx, in.gva_page, out.gpa_page, status});
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "model/driver/driver.hpp"
 #include "model/hyperv/apic.hpp"
 #include "model/invariants/invariants.hpp"
+#include "model/wire/message.hpp"
 #include "model/wire/pages.hpp"
 
 namespace vtlsim::model {
@@ -23,6 +24,14 @@ class Hypervisor {
     // masks it (TLFS: VTL Interrupt Management; RFLAGS.IF does not matter).
     void interrupt(u8 vtl, u8 vector, bool transient);
 
+    // An interrupt for VTL2 that comes with the guest's next exit, and before it (reason_merge). If
+    // the instruction at hand does not exit, expire_with_exit() makes it an interrupt like others.
+    void interrupt_with_exit(u8 vector, bool transient);
+    bool waits_for_exit() const { return state_.with_exit != 0; }
+    void expire_with_exit();
+    // An intercept that no instruction asks for: the message of this type is about `value`.
+    void asynchronous_intercept(MessageType type, u64 value);
+
     // The vector that the running VTL would take now, whatever its IF.
     std::optional<u8> deliverable() const { return deliverable_at(board_.vp()); }
     std::optional<u8> deliverable_at(const Vp& vp) const { return deliverable(vp, vp.active_vtl); }
@@ -38,12 +47,16 @@ class Hypervisor {
         std::array<Apic, kVtlCount> apic{};
         bool assist_page_enabled = false;
         bool register_page_mapped = false;
+        u8 with_exit = 0;  // the vector that comes with the guest's next exit; 0: none
+        bool with_exit_transient = false;
         u64 messages = 0;
     };
     const State& state() const { return state_; }
     void set_state(const State& state) { state_ = state; }
 
   private:
+    template <class Payload>
+    void store_message(MessageType type, const Payload& payload);
     // An exception for the running VTL's own IDT.
     void inject(const sim::Fault& fault);
     void guest_exit(const sim::Exit& exit);
@@ -72,6 +85,7 @@ class Hypervisor {
     u64 set_vp_registers(u64 input);
     u64 set_register(u8 vtl, u32 name, Vec128 value);
     u64 get_vp_registers(u64 input, u64 output);
+    u64 translate_gva(u64 input, u64 output);
     void write_msr(const sim::Exit& exit);
 
     u64 guest(sim::Reg reg) const { return board_.cpu().get(reg); }

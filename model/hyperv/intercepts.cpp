@@ -62,7 +62,7 @@ HvInterceptHeader Hypervisor::header(u8 length, u8 access) const {
 }
 
 template <class Payload>
-void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
+void Hypervisor::store_message(MessageType type, const Payload& payload) {
     HvMessage message{};
     message.type = static_cast<u32>(type);
     message.payload_size = sizeof(Payload);
@@ -73,7 +73,70 @@ void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
                 {static_cast<u64>(type), state_.messages, guest(Reg::rax)});
     invariants_.intercepted(board_.cpu().state());
     fill_register_page();
-    enter_vtl2(EntryReason::intercept);
+}
+
+template <class Payload>
+void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
+    store_message(type, payload);
+    if (!waits_for_exit()) {
+        enter_vtl2(EntryReason::intercept);
+        return;
+    }
+    // 1.3: once VTL2 is to run, the reason is not overwritten (as WHP does).
+    const u8 vector = std::exchange(state_.with_exit, u8{0});
+    board_.emit(EventKind::interrupt_pending, Lane::hypervisor, {kVtl2, vector});
+    Apic wanted = state_.apic[kVtl2];
+    wanted.request(vector);
+    const bool enters = wanted.deliverable(state_.banks.saved(kVtl2)[Reg::cr8]).has_value();
+    if (!state_.with_exit_transient) state_.apic[kVtl2] = wanted;
+    if (!enters || board_.switches().reason_merge == ReasonMerge::intercept_wins) {
+        enter_vtl2(EntryReason::intercept);
+    } else {
+        board_.emit(EventKind::intercept_lost, Lane::hypervisor, {state_.messages});
+        enter_vtl2(EntryReason::interrupt);
+    }
+}
+
+// What the message is about, in the field that says it.
+void Hypervisor::asynchronous_intercept(MessageType type, u64 value) {
+    const HvInterceptHeader head = header(0, kAccessExecute);
+    switch (type) {
+        case MessageType::gpa_intercept:
+        case MessageType::unaccepted_gpa: {
+            HvMemoryIntercept p{};
+            p.header = head;
+            p.gpa = value;
+            deliver_intercept(type, p);
+            break;
+        }
+        case MessageType::exception_intercept: {
+            HvExceptionIntercept p{};
+            p.header = head;
+            p.vector = static_cast<u16>(value);
+            deliver_intercept(type, p);
+            break;
+        }
+        case MessageType::interruption_deliverable: {
+            HvInterruptionDeliverable p{};
+            p.header = head;
+            p.interrupt_type = static_cast<u8>(value);
+            deliver_intercept(type, p);
+            break;
+        }
+        case MessageType::synic_sint_deliverable: {
+            HvSintDeliverable p{};
+            p.header = head;
+            p.deliverable_sints = static_cast<u16>(value);
+            deliver_intercept(type, p);
+            break;
+        }
+        case MessageType::apic_eoi:
+            deliver_intercept(type, HvApicEoi{board_.at, static_cast<u32>(value)});
+            break;
+        default:  // halt: nothing but the header
+            deliver_intercept(type, head);
+            break;
+    }
 }
 
 void Hypervisor::fill_register_page() {

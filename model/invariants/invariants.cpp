@@ -102,6 +102,16 @@ void Invariants::events(std::size_t first) {
             case EventKind::exit_io:
                 if (e.args[4] == 0) --own.accesses_ahead;
                 break;
+            case EventKind::intercept_lost: {
+                // The guest executes the instruction again.
+                ++own.exits_ahead;
+                for (std::size_t j = first; j < i; ++j) {
+                    if (all[j].kind == EventKind::exit_io && all[j].args[4] == 0) {
+                        ++own.accesses_ahead;
+                    }
+                }
+                break;
+            }
             case EventKind::driver_write:
                 for (unsigned vp = 0; vp < board_.vps.size(); ++vp) {
                     if (e.args[0] == SidecarDriver::status_address(vp)) {

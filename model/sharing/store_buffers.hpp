@@ -13,9 +13,9 @@
 
 namespace vtlsim::model {
 
-// Who stores: the CPU of each VP, and those that the VMM's threads and the driver's interrupt and
-// poll run on. Threads that may share a CPU in the real system count as CPUs of their own: that
-// allows more orders, never fewer.
+// Who stores: the CPU of each VP, one for each of the VMM's threads, and the base CPU, on which the
+// driver's interrupt handler and the poller run: these two share a buffer, so that the poller sees
+// the handler's stores before others do. A poller on another CPU than the handler is not modelled.
 using CpuId = u8;
 constexpr CpuId cpu_of_vp(unsigned vp) { return static_cast<CpuId>(vp); }
 constexpr CpuId cpu_of_vmm(unsigned vp) { return static_cast<CpuId>(layout::kMaxVps + vp); }

@@ -1,5 +1,7 @@
 // What the VMM does for each intercept: what it reads from the message and what from the context
 // decides who is hurt by a stale context (hyperv-vtl.md 4).
+#include <fmt/format.h>
+
 #include "model/hyperv/names.hpp"
 #include "model/vmm/vmm.hpp"
 
@@ -23,6 +25,98 @@ u64 merge_in(u64 rax, u32 data, unsigned size, EmulateIoWidth width) {
 
 }  // namespace
 
+void Vmm::handle() {
+    ++state_.exits;
+    const auto message = board_.read<HvMessage>(message_address());
+    const u64 payload = message_address() + kMessagePayload;
+    HvInterceptHeader header{};  // which an EOI has not
+    if (message.type != static_cast<u32>(MessageType::apic_eoi)) {
+        header = board_.read<HvInterceptHeader>(payload);
+    }
+    board_.emit(EventKind::vmm_exit, Lane::vmm, {message.type, header.rip});
+    state_.next_rip = header.rip + (header.length_cr8 & 0xF);  // 64-bit, wrapping: 4.2
+    state_.phase = Phase::request;
+    state_.sync = Sync::set_rip;
+    state_.emulated = false;
+    board_.touch(Object::devices, 0, true);
+    board_.touch(Object::guest_ram, 0, true);
+    switch (static_cast<MessageType>(message.type)) {
+        case MessageType::io_port_intercept:
+            handle_io_port_exit(board_.read<HvIoPortIntercept>(payload));
+            break;
+        case MessageType::cpuid_intercept:
+            handle_cpuid(board_.read<HvCpuidIntercept>(payload));
+            break;
+        case MessageType::msr_intercept:
+            handle_msr(board_.read<HvMsrIntercept>(payload));
+            break;
+        case MessageType::hypercall_intercept:
+            handle_hypercall(board_.read<HvHypercallIntercept>(payload));
+            break;
+        case MessageType::unrecoverable_exception:
+            board_.finish(EndReason::guest_triple_fault);
+            break;
+        case MessageType::unmapped_gpa:
+        case MessageType::gpa_intercept:
+            emulate_mmio(board_.read<HvMemoryIntercept>(payload));
+            break;
+        default:
+            handle_asynchronous(static_cast<MessageType>(message.type), payload);
+            break;
+    }
+}
+
+// The intercepts that no instruction of the guest waits for: RIP stays, no command is given.
+void Vmm::handle_asynchronous(MessageType type, u64 payload) {
+    switch (type) {
+        case MessageType::unaccepted_gpa:
+            // RAM that is not accepted is fatal; what is not RAM goes to the emulator (4).
+            if (board_.machine.is_ram(kVtl0, board_.read<HvMemoryIntercept>(payload).gpa, 1)) {
+                panic(type, board_.read<HvMemoryIntercept>(payload).gpa);
+            } else {
+                emulate_mmio(board_.read<HvMemoryIntercept>(payload));
+            }
+            break;
+        case MessageType::interruption_deliverable: {
+            // Asked for by nobody here: no interrupt controller of the VMM waits to be heard, so
+            // nothing goes to PendingEvent0.
+            const u8 kind = board_.read<HvInterruptionDeliverable>(payload).interrupt_type;
+            if (kind != 0) {
+                panic(type, kind);
+            } else {
+                nothing_moves(type, kind);
+            }
+            break;
+        }
+        case MessageType::synic_sint_deliverable:
+            nothing_moves(type, board_.read<HvSintDeliverable>(payload).deliverable_sints);
+            break;
+        case MessageType::apic_eoi:
+            nothing_moves(type, board_.read<HvApicEoi>(payload).vector);
+            break;
+        case MessageType::exception_intercept:
+            nothing_moves(type, board_.read<HvExceptionIntercept>(payload).vector);
+            break;
+        case MessageType::halt:
+            panic(type, 0);  // run_vp has no arm for it: its unreachable!() (4)
+            break;
+        default:
+            board_.not_modelled(fmt::format("the VMM's handler for {} messages",
+                                            message_type_name(static_cast<u32>(type))));
+            break;
+    }
+}
+
+void Vmm::nothing_moves(MessageType type, u64 value) {
+    board_.emit(EventKind::vmm_notice, Lane::vmm, {static_cast<u64>(type), value});
+    exit_handled();
+}
+
+void Vmm::panic(MessageType type, u64 value) {
+    board_.emit(EventKind::vmm_notice, Lane::vmm, {static_cast<u64>(type), value});
+    board_.finish(EndReason::vmm_panic);
+}
+
 void Vmm::handle_io_port_exit(const HvIoPortIntercept& message) {
     const VmmFix fix = board_.switches().vmm_fix;
     if (fix == VmmFix::V2 || fix == VmmFix::V1V2) {
@@ -33,7 +127,7 @@ void Vmm::handle_io_port_exit(const HvIoPortIntercept& message) {
         return;
     }
     if ((message.access_info & (kStringOp | kRepPrefix)) != 0) {
-        emulate_string_io(message);
+        begin_string_io(message);
         return;
     }
     const u8 size = message.access_info & 7;
@@ -46,59 +140,6 @@ void Vmm::handle_io_port_exit(const HvIoPortIntercept& message) {
         write_gp(offsetof(CpuContext, rax),
                  merge_in(rax, data, size, board_.switches().emulate_io_width));
     }
-}
-
-// The emulator's string I/O: addresses and counts come from the context, RIP and flags from the
-// message (4.4). The real one also fetches segments, CR0 and EFER by GET commands; the message
-// holds the segments, and nothing else of them is used here.
-void Vmm::emulate_string_io(const HvIoPortIntercept& message) {
-    const sim::CpuState& vtl0 = hypervisor_.banks().saved(kVtl0);
-    if (vtl0[sim::Reg::identity_map] == 0) {
-        board_.not_modelled("string I/O of a guest with page tables");
-        return;
-    }
-    const u8 size = message.access_info & 7;
-    const bool rep = (message.access_info & kRepPrefix) != 0;
-    constexpr u8 kWrite = 1;
-    const bool out = message.header.access == kWrite;
-    bool address32 = false;
-    for (std::size_t i = 0; i < message.instruction_byte_count; ++i) {
-        address32 = address32 || message.instruction_bytes[i] == 0x67;
-    }
-    const u64 address_mask = address32 ? 0xFFFFFFFF : ~u64{0};
-    const auto with_low = [&](u64 old, u64 value) {
-        // 32-bit address size: the registers are ESI, EDI, ECX, and writing them clears the rest.
-        return address32 ? value & address_mask : (old & ~address_mask) | value;
-    };
-
-    const CpuContext before = context();
-    u64 index = out ? before.rsi : before.rdi;
-    u64 count = rep ? before.rcx & address_mask : 1;
-    const u64 step = (message.header.rflags & sim::flag::df) != 0 ? u64{0} - size : size;
-    const u64 base = out ? message.ds.base : 0;
-    constexpr u64 kMaxIterations = 1024;  // per exit; then the guest executes the rest again
-    for (u64 i = 0; i < kMaxIterations && count != 0; ++i, --count) {
-        const u64 address = base + (index & address_mask);
-        if (!board_.machine.is_ram(kVtl0, address, size)) {
-            board_.not_modelled("string I/O on memory that is not the guest's");
-            return;
-        }
-        u32 data = 0;
-        if (out) {
-            board_.machine.read(address, {reinterpret_cast<u8*>(&data), size});
-            devices_.write(message.port, size, data);
-        } else {
-            data = devices_.read(message.port, size);
-            if (!board_.machine.write(address, {reinterpret_cast<const u8*>(&data), size})) {
-                board_.finish(EndReason::memory_limit);
-                return;
-            }
-        }
-        index = with_low(index, (index + step) & address_mask);
-    }
-    write_gp(out ? offsetof(CpuContext, rsi) : offsetof(CpuContext, rdi), index);
-    if (rep) write_gp(offsetof(CpuContext, rcx), with_low(before.rcx, count));
-    if (count != 0) state_.next_rip = message.header.rip;
 }
 
 void Vmm::handle_cpuid(const HvCpuidIntercept& message) {

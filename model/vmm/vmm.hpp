@@ -3,9 +3,9 @@
 // 3.4, 3.5, 4). Its ioctls are the driver's code, run step by step on this thread.
 #pragma once
 
+#include "model/devices/devices.hpp"
 #include "model/driver/driver.hpp"
 #include "model/hyperv/hypervisor.hpp"
-#include "model/vmm/devices.hpp"
 
 namespace vtlsim::model {
 
@@ -54,13 +54,15 @@ class Vmm {
         response,     // the command is done
         over,
     };
-    // What the synchronous command at hand is for.
-    enum class Sync : u8 { set_rip, save, remove };
+    // What the synchronous command at hand is for; set_rip ends the handling of an exit.
+    enum class Sync : u8 { set_rip, translate, save, remove };
     struct State {
         Phase phase = Phase::boot;
         Sync sync = Sync::set_rip;
         u64 next_rip = 0;
-        u64 exits = 0;  // intercepts handled
+        u64 next_rflags = 0;    // of an emulated instruction
+        bool emulated = false;  // the exit at hand, by the emulator: RIP, RFLAGS and RSP go back
+        u64 exits = 0;          // intercepts handled
         bool stop_wanted = false;
         bool stopping = false;
         bool leaving = false;                // the sidecar, after the first exit (3.5)
@@ -82,27 +84,43 @@ class Vmm {
 
     void begin_run();
     void direct_command(SidecarCommand command);
-    void after_start_ipi();
     void stop_step();
     void finish_run();
     void handle();
     void write_request();
-    void set_rip();
+    void write_set_request();
+    void write_translate_request();
+    void finish_translation();
+    void set_rip_in_page();
     void finish_request();
     void end_run();
     void conclude(EndReason reason);
 
-    // --- handlers, one per intercept; each leaves next_rip ---
+    // --- handlers, one per intercept; each leaves next_rip, or says that nothing moves ---
     void handle_io_port_exit(const HvIoPortIntercept& message);
-    void emulate_string_io(const HvIoPortIntercept& message);
     void handle_cpuid(const HvCpuidIntercept& message);
     void handle_msr(const HvMsrIntercept& message);
     void handle_hypercall(const HvHypercallIntercept& message);
+    void handle_asynchronous(MessageType type, u64 payload);
+    void exit_handled();
+    void nothing_moves(MessageType type, u64 value);
+    void panic(MessageType type, u64 value);
+
+    // --- the emulator (emulator.cpp) ---
+    u64 string_address(const HvIoPortIntercept& message);
+    void begin_string_io(const HvIoPortIntercept& message);
+    // `mapped`: the guest-physical page of the first element, where the guest has page tables.
+    void emulate_string_io(const HvIoPortIntercept& message, std::optional<u64> mapped);
+    void emulate_mmio(const HvMemoryIntercept& message);
 
     CpuContext context() { return board_.read<CpuContext>(context_address()); }
     void write_gp(std::size_t offset, u64 value);
     template <class T>
-    void write_wire(u64 address, const T& value);
+    void write_wire(u64 address, const T& value) {
+        board_.write(address, value);
+        log_write(address, sizeof(T), &value);
+    }
+    void log_write(u64 address, std::size_t size, const void* value);
 
     Board& board_;
     unsigned vp_;  // step() is called while this VP is the one at hand, ready() at any time

@@ -1,10 +1,15 @@
-; What both VTL2 kernels have: GET and SET of registers, hypercalls, the interrupt handler and the tables.
+; What both VTL2 kernels have: GET, SET and TRANSLATE_GVA, hypercalls, the interrupt handler and the tables.
 
 ; --- GET_VP_REGISTERS and SET_VP_REGISTERS -----------------------------------------------------
 ; One hypercall for each association of the request, on this VP, for the target VTL. Debug
 ; registers and MTRRs, which the real kernel moves by instructions, are not asked for by our VMM.
 
 get_vp_registers:
+        lea r14, [rel get_one_register]
+        jmp each_register
+set_vp_registers:
+        lea r14, [rel set_one_request]
+each_register:                                  ; R13: the association at hand
         movzx r12d, word [abs REQUEST + req_count]
         movzx ebx, byte [abs REQUEST + req_target_vtl]
         mov r13d, REQUEST + 0x10
@@ -12,17 +17,9 @@ get_vp_registers:
 .next:
         test r12d, r12d
         jz .done
-        mov eax, [r13 + assoc_name]
-        mov [abs HYPERCALL_INPUT + 0x10], eax
-        mov rcx, HVCALL_GET_VP_REGISTERS | 1 << 32
-        mov r8d, HYPERCALL_INPUT + 0x800        ; output
-        call hypercall_on_self
+        call r14
         test ax, ax
         jnz .done
-        mov rcx, [abs HYPERCALL_INPUT + 0x800]
-        mov [r13 + assoc_value], rcx
-        mov rcx, [abs HYPERCALL_INPUT + 0x808]
-        mov [r13 + assoc_value + 8], rcx
         add r13, 0x20
         dec r12d
         jmp .next
@@ -30,26 +27,45 @@ get_vp_registers:
         mov [abs REQUEST + req_status], ax
         jmp finish
 
-set_vp_registers:
-        movzx r12d, word [abs REQUEST + req_count]
-        movzx ebx, byte [abs REQUEST + req_target_vtl]
-        mov r13d, REQUEST + 0x10
-        xor eax, eax
-.next:
-        test r12d, r12d
-        jz .done
+get_one_register:
+        mov eax, [r13 + assoc_name]
+        mov [abs HYPERCALL_INPUT + 0x10], eax
+        mov rcx, HVCALL_GET_VP_REGISTERS | 1 << 32
+        mov r8d, HYPERCALL_INPUT + 0x800        ; output
+        call hypercall_on_self
+        test ax, ax
+        jnz .failed
+        mov rcx, [abs HYPERCALL_INPUT + 0x800]
+        mov [r13 + assoc_value], rcx
+        mov rcx, [abs HYPERCALL_INPUT + 0x808]
+        mov [r13 + assoc_value + 8], rcx
+.failed:
+        ret
+
+set_one_request:
         mov rsi, r13
         mov edi, HYPERCALL_INPUT + 0x10
         mov ecx, 0x20 / 8
         rep movsq
-        call set_one_register
-        test ax, ax
-        jnz .done
-        add r13, 0x20
-        dec r12d
-        jmp .next
-.done:
-        mov [abs REQUEST + req_status], ax
+        jmp set_one_register
+
+; --- TRANSLATE_GVA -----------------------------------------------------------------------------
+; One hypercall on this VP; the flags say for which VTL. The response takes the request's place.
+
+translate_gva:
+        mov rax, [abs REQUEST + tr_flags]
+        mov [abs HYPERCALL_INPUT + trin_control_flags], rax
+        mov rax, [abs REQUEST + tr_gvn]
+        mov [abs HYPERCALL_INPUT + trin_gva_page], rax
+        xor ebx, ebx                            ; no input VTL in this call's header
+        mov ecx, HVCALL_TRANSLATE_GVA
+        mov r8d, HYPERCALL_INPUT + 0x800        ; output
+        call hypercall_on_self
+        mov [abs REQUEST + tr_status], ax
+        mov esi, HYPERCALL_INPUT + 0x800
+        mov edi, REQUEST + tr_output
+        mov ecx, 0x40 / 8
+        rep movsq
         jmp finish
 
 ; HvCallSetVpRegisters of the association at HYPERCALL_INPUT + 10h on this VP. BL: input VTL.

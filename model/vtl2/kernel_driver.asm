@@ -39,6 +39,8 @@ ioctl:
         je set_vp_registers
         cmp eax, COMMAND_GET_VP_REGISTERS
         je get_vp_registers
+        cmp eax, COMMAND_TRANSLATE_GVA
+        je translate_gva
 
 run_vp_loop:
         cli

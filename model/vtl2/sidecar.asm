@@ -1,4 +1,4 @@
-; The sidecar kernel of one AP: start, park loop, command dispatch, RUN_VP, SET.
+; The sidecar kernel of one AP: start, park loop, command dispatch, RUN_VP, removal.
 ; Runs in VTL2 at CPL 0 with linear = physical, interrupts off but while parked
 ; (hyperv-vtl.md 3.2; after openhcl/sidecar in openvmm, in our own words).
 ;
@@ -22,7 +22,8 @@ ap_start:
         mov edi, COMMAND_PAGE
         mov ecx, 2 * 0x1000 / 8
         rep stosq
-        mov byte [abs CPU_STATUS], STATUS_IDLE
+        mov al, STATUS_IDLE                     ; RUN, as set before this kernel started
+        xchg al, [abs CPU_STATUS]
 
 park:                                           ; check first: a request may already be there
         mov al, [abs CPU_STATUS]
@@ -45,6 +46,8 @@ dispatch:                                       ; RUN and STOP both get here
         je set_vp_registers
         cmp eax, COMMAND_GET_VP_REGISTERS
         je get_vp_registers
+        cmp eax, COMMAND_TRANSLATE_GVA
+        je translate_gva
         lea rsi, [rel unknown_command]
         jmp fail
 

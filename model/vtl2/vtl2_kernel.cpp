@@ -41,9 +41,11 @@ Symbols make_symbols(unsigned vp) {
         {"HV_REGISTER_REG_PAGE", hv_register::kRegisterPage},
         {"HVCALL_GET_VP_REGISTERS", hv_call::kGetVpRegisters},
         {"HVCALL_SET_VP_REGISTERS", hv_call::kSetVpRegisters},
+        {"HVCALL_TRANSLATE_GVA", hv_call::kTranslateVirtualAddressEx},
         {"COMMAND_RUN_VP", static_cast<u64>(SidecarCommand::run_vp)},
         {"COMMAND_GET_VP_REGISTERS", static_cast<u64>(SidecarCommand::get_vp_registers)},
         {"COMMAND_SET_VP_REGISTERS", static_cast<u64>(SidecarCommand::set_vp_registers)},
+        {"COMMAND_TRANSLATE_GVA", static_cast<u64>(SidecarCommand::translate_gva)},
         {"STATUS_REMOVED", static_cast<u64>(CpuStatus::removed)},
         {"STATUS_REMOVE", static_cast<u64>(CpuStatus::remove)},
         {"STATUS_IDLE", static_cast<u64>(CpuStatus::idle)},
@@ -60,6 +62,9 @@ Symbols make_symbols(unsigned vp) {
     add_fields<RegisterRequest>(s, "req_");
     add_fields<RegisterAssociation>(s, "assoc_");
     add_fields<VpRegistersInput>(s, "hcin_");
+    add_fields<TranslateRequest>(s, "tr_");
+    add_fields<TranslateResponse>(s, "tr_");
+    add_fields<TranslateGvaInput>(s, "trin_");
     add_fields<HclRun>(s, "run_");
     return s;
 }

@@ -221,6 +221,35 @@ VTLSIM_WIRE_STRUCT(RegisterRequest, 0x10, REGISTER_REQUEST_FIELDS)
     F(Vec128, value, 0x10)
 VTLSIM_WIRE_STRUCT(RegisterAssociation, 0x20, REGISTER_ASSOCIATION_FIELDS)
 
+// TRANSLATE_GVA: the request, and the response in the same place. The response's layout before
+// gpa_page is HvCallTranslateVirtualAddressEx's output.
+#define TRANSLATE_REQUEST_FIELDS(F) \
+    F(u64, gvn, 0x0)                \
+    F(u64, flags, 0x8)
+VTLSIM_WIRE_STRUCT(TranslateRequest, 0x10, TRANSLATE_REQUEST_FIELDS)
+
+#define TRANSLATE_GVA_OUTPUT_FIELDS(F) \
+    F(u32, result_code, 0x0)           \
+    F(Bytes<0x2C>, reserved0, 0x4)     \
+    F(u64, gpa_page, 0x30)             \
+    F(u64, reserved1, 0x38)
+VTLSIM_WIRE_STRUCT(TranslateGvaOutput, 0x40, TRANSLATE_GVA_OUTPUT_FIELDS)
+
+#define TRANSLATE_RESPONSE_FIELDS(F) \
+    F(u16, status, 0x0)              \
+    F(Bytes<14>, reserved0, 0x2)     \
+    F(TranslateGvaOutput, output, 0x10)
+VTLSIM_WIRE_STRUCT(TranslateResponse, 0x50, TRANSLATE_RESPONSE_FIELDS)
+
+// Input of HvCallTranslateVirtualAddressEx (TLFS).
+#define TRANSLATE_GVA_INPUT_FIELDS(F) \
+    F(u64, partition_id, 0x0)         \
+    F(u32, vp_index, 0x8)             \
+    F(u32, reserved0, 0xC)            \
+    F(u64, control_flags, 0x10)       \
+    F(u64, gva_page, 0x18)
+VTLSIM_WIRE_STRUCT(TranslateGvaInput, 0x20, TRANSLATE_GVA_INPUT_FIELDS)
+
 // Input of HvCallGet/SetVpRegisters (TLFS); associations follow. input_vtl: vtl 0-3, use bit 4.
 #define VP_REGISTERS_INPUT_FIELDS(F) \
     F(u64, partition_id, 0x0)        \
