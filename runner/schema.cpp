@@ -170,15 +170,39 @@ Json vtl2() {
 }
 
 Json devices() {
-    return array(object(
-        {{"port", with(integer_to(0xFFFF), "I/O port.", "0x3fe")},
-         {"size", with(ref("port_size"),
-                       "Bytes of an access that the device answers: 1, 2 or 4. Default: 1.", 1)},
-         {"reads", with(array(integer_to(0xFFFFFFFF)),
-                        "What reads give, in turn; the last one for ever after. Without any: all "
-                        "ones.",
-                        Json::array({"0xb0"}))}},
-        {"port"}));
+    const auto device = [](std::string_view kind, std::string_view what, Json more,
+                           std::initializer_list<std::string_view> required) {
+        Json properties = {{"kind", with({{"const", kind}}, what, kind)},
+                           {"port", with(integer_to(0xFFFF), "I/O port.", "0x3f8")}};
+        properties.update(more);
+        return object(std::move(properties), required);
+    };
+    const Json size = with(ref("port_size"),
+                           "Bytes of an access that the device answers: 1, 2 or 4. Default: 1.", 1);
+    return array(
+        {{"oneOf",
+          Json::array(
+              {device("script", "Scripted values. The default.",
+                      {{"size", size},
+                       {"reads", with(array(integer_to(0xFFFFFFFF)),
+                                      "What reads give, in turn; the last one for ever "
+                                      "after. Without any: all ones.",
+                                      Json::array({"0xb0"}))}},
+                      {"port"}),
+               device(
+                   "counter", "A counter.",
+                   {{"size", size},
+                    {"start",
+                     with(integer_to(0xFFFFFFFF), "What the first read gives. Default: 0.", 1000)},
+                    {"step", with(integer_to(0xFFFFFFFF),
+                                  "How much more each further read gives. Default: 1.", "0xb0")}},
+                   {"kind", "port"}),
+               device("16550", "A 16550 at this port and the seven after it, without interrupts.",
+                      {{"connected", with(boolean(),
+                                          "Whether a peer is there: it raises DCD, DSR "
+                                          "and CTS. Default: true.",
+                                          false)}},
+                      {"kind", "port"})})}});
 }
 
 Json cpuid() {
@@ -241,11 +265,27 @@ Json events() {
           with(boolean(),
                "True: it makes the hypervisor enter VTL2 and is gone; false: it stays in the APIC "
                "until it is taken. Only for VTL2. Default: false.",
+               true)},
+         {"with_exit",
+          with(boolean(),
+               "True: it comes together with the exit of that instruction, and first (switch "
+               "reason_merge). Only for VTL2, before an instruction of the guest. Default: false.",
                true)}});
     interrupt["description"] = "An interrupt becomes pending.";
     Json stop = event("stop", Json::object());
     stop["description"] = "The VMM asks the VTL2 kernel to stop the run.";
-    Json schema = array({{"oneOf", Json::array({interrupt, stop})}});
+    Json intercept = event(
+        "intercept",
+        {{"type", with({{"enum",
+                         {"gpa_intercept", "unaccepted_gpa", "exception_intercept", "apic_eoi",
+                          "synic_sint_deliverable", "interruption_deliverable", "halt"}}},
+                       "Of the message.", "apic_eoi")},
+         {"value", with(integer_to(~u64{0}),
+                        "What the message is about: a vector, SINTs, the kind of interrupt, a "
+                        "guest-physical address. Default: 0.",
+                        "0x31")}});
+    intercept["description"] = "The hypervisor delivers an intercept that no instruction asks for.";
+    Json schema = array({{"oneOf", Json::array({interrupt, stop, intercept})}});
     schema["maxItems"] = kMaxEvents;
     return schema;
 }

@@ -10,13 +10,13 @@ optional=()  # without these something is skipped
 case $purpose in
     build) ;;
     test)
-        optional+=(clang-14 libclang-rt-14-dev clang-format-14 nasm libunicorn-dev
+        optional+=(clang-14 libclang-rt-14-dev clang-format-14 nasm libunicorn-dev libbenchmark-dev
             chromium)
         # A newer one than Debian's, from elsewhere, will do.
         command -v node >/dev/null || optional+=(nodejs)
         command -v npm >/dev/null || optional+=(npm)
         ;;
-    bench) required+=(libunicorn-dev) ;;
+    bench) required+=(libunicorn-dev libbenchmark-dev) ;;
     *)
         echo "usage: $0 [build|test|bench]" >&2
         exit 2

@@ -257,7 +257,12 @@ void Hypervisor::memory_intercept(const Exit& exit) {
     p.access_flags = 1;  // gva valid
     p.gva = exit.gva;
     p.gpa = exit.gpa;
-    set_instruction(p, exit);
+    if (exit.access != sim::Access::execute) {
+        // What the processor has fetched: the instruction, and perhaps more.
+        const auto bytes = board_.cpu().peek_code(board_.cpu().linear_ip(), 15);
+        p.instruction_byte_count = static_cast<u8>(bytes.size());
+        std::copy(bytes.begin(), bytes.end(), p.instruction_bytes.begin());
+    }
     deliver_intercept(MessageType::unmapped_gpa, p);
 }
 

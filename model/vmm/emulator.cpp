@@ -100,17 +100,22 @@ void Vmm::emulate_string_io(const HvIoPortIntercept& message, std::optional<u64>
     if (count != 0) state_.next_rip = message.header.rip;
 }
 
-// Any instruction, executed by a processor of its own that has the context's registers and two
-// pages: the instruction's, and the one it accesses, which reads as all ones and drops writes, as
-// OpenVMM's chipset does where no device is.
+// Any instruction, executed by a processor of its own that has the context's registers and no
+// memory but the instruction's and the page that it accesses, which reads as all ones and drops
+// writes, as OpenVMM's chipset does where no device is.
 void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
     const sim::CpuState& vtl0 = hypervisor_.banks().saved(kVtl0);
-    const u64 data = message.gpa & ~(sim::kPageSize - 1);
-    const u64 code = message.header.rip & ~(sim::kPageSize - 1);
-    const u64 last = message.header.rip + message.instruction_byte_count - 1;
-    if (vtl0[Reg::identity_map] == 0 || message.gva != message.gpa || code == data ||
-        message.instruction_byte_count == 0 || (last & ~(sim::kPageSize - 1)) != code) {
-        board_.not_modelled("an MMIO access of this kind");
+    const auto page_of = [](u64 address) { return address & ~(sim::kPageSize - 1); };
+    const u64 data = page_of(message.gpa);
+    const u64 code = page_of(message.header.rip);
+    const u64 code_end =
+        page_of(message.header.rip + message.instruction_byte_count) + sim::kPageSize;
+    const bool vtl2 =
+        data >= layout::kVtl2Base && data < layout::vtl2_end(board_.config.vp_count());
+    if (vtl2 || vtl0[Reg::identity_map] == 0 || message.gva != message.gpa ||
+        message.instruction_byte_count == 0 || (data >= code && data < code_end)) {
+        board_.not_modelled(vtl2 ? "the guest touches VTL2's memory"
+                                 : "an MMIO access of this kind");
         return;
     }
     sim::Machine machine;
@@ -122,8 +127,7 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
     }();
     const std::span insn(message.instruction_bytes.data(), message.instruction_byte_count);
     if (!machine.write(data, ones) || !machine.write(message.header.rip, insn)) return;
-    std::vector<sim::RamRange> ram{{code, code + sim::kPageSize - 1},
-                                   {data, data + sim::kPageSize - 1}};
+    std::vector<sim::RamRange> ram{{code, code_end - 1}, {data, data + sim::kPageSize - 1}};
     if (data < code) std::swap(ram[0], ram[1]);
     machine.set_ram(0, ram);
 
@@ -160,6 +164,10 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
                     {operand.address, static_cast<u64>(access), operand.size, value});
     }
     const sim::CpuState is = cpu.state();
+    if (is[Reg::rsp] != s[Reg::rsp]) {
+        board_.not_modelled("an MMIO access by a stack instruction");
+        return;
+    }
     each_gp([&](Reg reg, std::size_t offset) {
         if (is[reg] != s[reg]) write_gp(offset, is[reg]);
     });

@@ -50,6 +50,7 @@ class Exhaustive {
   private:
     struct Open {
         u32 visit;
+        Fingerprint state;
         std::shared_ptr<const Subject::Saved> saved;
     };
 
@@ -64,17 +65,17 @@ class Exhaustive {
             result_.ends.push_back(state);
             for (const Violation& violation : subject.violations()) note(violation, index, {});
         } else {
-            open(index, subject.save());
+            open(index, state, subject.save());
         }
     }
 
-    void open(u32 visit, std::shared_ptr<const Subject::Saved> saved) {
+    void open(u32 visit, const Fingerprint& state, std::shared_ptr<const Subject::Saved> saved) {
         ++result_.saves;
         result_.save_bytes += saved->bytes();
         open_bytes_ += saved->bytes();
         ++open_count_;
         result_.open_peak = std::max(result_.open_peak, open_count_);
-        open_[visited_[visit].cost].push_back({visit, std::move(saved)});
+        open_[visited_[visit].cost].push_back({visit, state, std::move(saved)});
     }
 
     void expand_level(const Cost& cost, std::vector<Open> level) {
@@ -95,10 +96,10 @@ class Exhaustive {
             expansions.resize(std::min(kBatch, level.size() - begin));
             pool_.run(expansions.size(), [&](u32 worker, std::size_t i) {
                 const Open& o = level[begin + i];
-                expansions[i] = expanders_[worker]->expand(visited_[o.visit], *o.saved);
+                expansions[i] = expanders_[worker]->expand(visited_[o.visit], o.state, *o.saved);
             });
             for (std::size_t i = 0; i < expansions.size(); ++i) {
-                merge(level[begin + i].visit, expansions[i]);
+                merge(level[begin + i], expansions[i]);
                 level[begin + i].saved.reset();
             }
             check_limits();
@@ -109,13 +110,16 @@ class Exhaustive {
         }
     }
 
-    void merge(u32 parent, Expansion& expansion) {
+    void merge(const Open& from, Expansion& expansion) {
+        const u32 parent = from.visit;
         result_.transitions += expansion.steps;
+        result_.steps_made += expansion.made;
         result_.reduced += expansion.reduced ? 1 : 0;
         result_.preemption_bound_hit |= expansion.preemptions_cut;
         if (expansion.children.empty()) ++result_.schedules;  // all had too many preemptions
         for (Child& child : expansion.children) {
             if (child.cut) hit(Limit::scenario);
+            if (child.edge) visited_.add_edge(from.state, std::move(*child.edge));
             result_.max_turns = std::max(result_.max_turns, child.cost.turns);
             u32 index = visited_.find(child.state, child.last);
             const bool is_new = index == Visit::kNone;
@@ -140,7 +144,7 @@ class Exhaustive {
                 ++result_.schedules;
                 visit.closed = true;
             } else {
-                open(index, std::move(child.saved));
+                open(index, child.state, std::move(child.saved));
             }
         }
     }

@@ -4,7 +4,7 @@
 
 namespace vtlsim::runner::explore {
 
-Expansion Expander::expand(const Visit& visit, const Subject::Saved& saved) {
+Expansion Expander::expand(const Visit& visit, const Fingerprint& at, const Subject::Saved& saved) {
     Expansion out;
     subject_->restore(saved);
     enabled_ = subject_->enabled();
@@ -24,18 +24,47 @@ Expansion Expander::expand(const Visit& visit, const Subject::Saved& saved) {
             out.preemptions_cut = true;
             continue;
         }
-        if (!restored) subject_->restore(saved);
-        out.children.push_back(take(actor, last_after(*subject_, visit.last, actor), cost));
+        const int last_then = last_after(*subject_, visit.last, actor);
+        std::optional<Child> child = known(at, actor, last_then, cost);
+        if (!child) {
+            if (!restored) subject_->restore(saved);
+            child = take(actor, last_then, cost);
+            restored = false;
+            ++out.made;
+        }
         ++out.steps;
-        restored = false;
+        out.children.push_back(std::move(*child));
         if (options_.reduction && can_go_on && actor == visit.last && choices.size() > 1) {
-            if (follow_alone(out.children.back(), saved)) {
+            const Child& first = out.children.back();
+            const Edge* edge = first.edge ? &*first.edge : visited_.edge(at, actor);
+            if (edge == nullptr) continue;  // it broke something, or a limit
+            if (!restored) subject_->restore(saved);
+            restored = true;
+            if (follow_alone(first, *edge)) {
                 out.reduced = true;
                 return out;
             }
         }
     }
     return out;
+}
+
+bool Expander::is_news(const Fingerprint& state, int last, const Cost& cost) const {
+    const u32 index = visited_.find(state, last);
+    return index == Visit::kNone || cost < visited_[index].cost;
+}
+
+std::optional<Child> Expander::known(const Fingerprint& at, ActorId actor, int last,
+                                     const Cost& cost) {
+    const Edge* edge = visited_.edge(at, actor);
+    if (edge == nullptr || (!edge->over && is_news(edge->to, last, cost))) return std::nullopt;
+    Child child;
+    child.actor = actor;
+    child.last = last;
+    child.cost = cost;
+    child.state = edge->to;
+    child.over = edge->over;
+    return child;
 }
 
 Child Expander::take(ActorId actor, int last, const Cost& cost) {
@@ -49,28 +78,30 @@ Child Expander::take(ActorId actor, int last, const Cost& cost) {
     after_ = subject_->enabled();
     child.over = after_.empty();
     child.cut = subject_->cut();
-    const u32 known = visited_.find(child.state, last);
-    const bool news = known == Visit::kNone || cost < visited_[known].cost;
-    if (!child.over && news) child.saved = subject_->save();
+    if (child.violations.empty() && !child.cut) {
+        Edge edge{actor, child.over, false, child.state, {}};
+        for (ActorId other : enabled_) {
+            edge.takes_away =
+                edge.takes_away ||
+                (other != actor && !std::binary_search(after_.begin(), after_.end(), other));
+        }
+        if (options_.reduction) edge.accesses = subject_->accesses();
+        child.edge = std::move(edge);
+    }
+    if (!child.over && is_news(child.state, last, cost)) child.saved = subject_->save();
     return child;
 }
 
-// Whether the last actor's step, just taken, is a persistent set by itself (docs/explore.md). Its
-// state must be new to be gone on from later than this one: no cycle puts the others off for ever.
-bool Expander::follow_alone(const Child& child, const Subject::Saved& saved) {
-    const u32 known = visited_.find(child.state, child.last);
-    if (known != Visit::kNone && visited_[known].closed) return false;
-    for (ActorId other : enabled_) {
-        if (other != child.actor && !std::binary_search(after_.begin(), after_.end(), other)) {
-            return false;
-        }
-    }
-    const std::vector<Access> accesses = subject_->accesses();
-    subject_->restore(saved);
+// Whether the last actor's step is a persistent set by itself (docs/explore.md). Its state must be
+// new to be gone on from later than this one: no cycle puts the others off for ever.
+bool Expander::follow_alone(const Child& child, const Edge& edge) {
+    const u32 index = visited_.find(child.state, child.last);
+    if (index != Visit::kNone && visited_[index].closed) return false;
+    if (edge.takes_away) return false;
     const std::size_t actors = subject_->actor_names().size();
     for (std::size_t other = 0; other < actors; ++other) {
         if (other == child.actor) continue;
-        for (const Access& access : accesses) {
+        for (const Access& access : edge.accesses) {
             if (subject_->may_conflict(static_cast<ActorId>(other), access)) return false;
         }
     }

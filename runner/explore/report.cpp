@@ -169,12 +169,19 @@ nlohmann::ordered_json report_json(const Exploration& e) {
     for (const ReportedViolation& v : e.violations) violations.push_back(violation_json(v));
     ordered_json limits = ordered_json::array();
     for (Limit limit : r.limits) limits.push_back(limit_name(limit));
-    ordered_json out = {{"schedules", r.schedules},       {"states", r.states},
-                        {"complete", r.complete},         {"violations", violations},
-                        {"scenario", e.scenario},         {"mode", mode_name(e.options.mode)},
-                        {"transitions", r.transitions},   {"reduced_states", r.reduced},
-                        {"max_turns", r.max_turns},       {"bytes_per_save", bytes_per_save(r)},
-                        {"open_saves_peak", r.open_peak}, {"limits", limits}};
+    ordered_json out = {{"schedules", r.schedules},
+                        {"states", r.states},
+                        {"complete", r.complete},
+                        {"violations", violations},
+                        {"scenario", e.scenario},
+                        {"mode", mode_name(e.options.mode)},
+                        {"transitions", r.transitions},
+                        {"steps_made", r.steps_made},
+                        {"reduced_states", r.reduced},
+                        {"max_turns", r.max_turns},
+                        {"bytes_per_save", bytes_per_save(r)},
+                        {"open_saves_peak", r.open_peak},
+                        {"limits", limits}};
     if (e.options.mode != Mode::exhaustive) out["seed"] = e.options.seed;
     if (e.options.preemptions) out["preemption_bound"] = *e.options.preemptions;
     return out;

@@ -54,7 +54,8 @@ struct SearchResult {
     // Schedules gone through: each up to the end of its run, a state known already, or a bound.
     u64 schedules = 0;
     u64 states = 0;       // distinct (exhaustive); turns made (walks)
-    u64 transitions = 0;  // steps made
+    u64 transitions = 0;  // steps looked at, and
+    u64 steps_made = 0;   // made (exhaustive): the others were known from the same state
     u64 reduced = 0;      // states at which only the last actor had to be followed
     u64 open_peak = 0;    // saves held at once, at most
     u64 saves = 0;

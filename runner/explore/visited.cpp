@@ -22,6 +22,24 @@ u32 Visited::add(const Fingerprint& state, const Visit& visit) {
     return index;
 }
 
+const Edge* Visited::edge(const Fingerprint& from, ActorId actor) const {
+    const auto found = edges_.find(from);
+    if (found == edges_.end()) return nullptr;
+    for (const Edge& edge : found->second) {
+        if (edge.actor == actor) return &edge;
+    }
+    return nullptr;
+}
+
+void Visited::add_edge(const Fingerprint& from, Edge edge) {
+    std::vector<Edge>& edges = edges_[from];
+    const bool known = std::any_of(edges.begin(), edges.end(),
+                                   [&](const Edge& e) { return e.actor == edge.actor; });
+    if (known) return;
+    edge_bytes_ += sizeof(Edge) + edge.accesses.size() * sizeof(Access);
+    edges.push_back(std::move(edge));
+}
+
 std::vector<ActorId> Visited::run_to(u32 index) const {
     std::vector<ActorId> run;
     for (; index != 0; index = visits_[index].parent) run.push_back(visits_[index].actor);

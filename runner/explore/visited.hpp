@@ -19,6 +19,16 @@ struct Visit {
     static constexpr u32 kNone = 0xFFFF'FFFF;
 };
 
+// A step that has been made from a state: where it led to. Steps that broke an invariant or ran
+// into a limit are made again each time.
+struct Edge {
+    ActorId actor = 0;
+    bool over = false;        // nothing can happen any more
+    bool takes_away = false;  // somebody else's next step
+    Fingerprint to{};
+    std::vector<Access> accesses;
+};
+
 class Visited {
   public:
     // kNone if it has not been met.
@@ -29,9 +39,15 @@ class Visited {
     Visit& operator[](u32 index) { return visits_[index]; }
     const Visit& operator[](u32 index) const { return visits_[index]; }
 
+    // The step of the actor from the state, if it has been made. Null: not known.
+    const Edge* edge(const Fingerprint& from, ActorId actor) const;
+    void add_edge(const Fingerprint& from, Edge edge);
+
     u64 states() const { return first_.size(); }
-    // Memory, about: the map's entry has a key, a value, a link and its share of buckets.
-    u64 bytes() const { return visits_.size() * sizeof(Visit) + first_.size() * 48; }
+    // Memory, about: a map's entry has a key, a value, a link and its share of buckets.
+    u64 bytes() const {
+        return visits_.size() * sizeof(Visit) + (first_.size() + edges_.size()) * 64 + edge_bytes_;
+    }
 
     // Who went at each turn on the best known way to the visit.
     std::vector<ActorId> run_to(u32 index) const;
@@ -42,6 +58,8 @@ class Visited {
     };
     std::vector<Visit> visits_;
     std::unordered_map<Fingerprint, u32, Hash> first_;
+    std::unordered_map<Fingerprint, std::vector<Edge>, Hash> edges_;
+    u64 edge_bytes_ = 0;
 };
 
 }  // namespace vtlsim::runner::explore

@@ -211,13 +211,21 @@ TEST_CASE("switches: names are unique, defaults come first, values round-trip", 
 
 TEST_CASE("switches: the defaults of the reference", "[model]") {
     const std::pair<std::string_view, std::string_view> kDefaults[] = {
-        {"gpr_model", "shared"},    {"cr2_model", "shared"},
-        {"dr6_shared", "no"},       {"vp_runner", "sidecar"},
-        {"fx_cr2_restore", "head"}, {"pending_on_return", "restore_then_bounce"},
-        {"regpage_fill", "all16"},  {"set_rip_path", "ap_command"},
-        {"vmm_fix", "V0"},          {"emulate_io_width", "openvmm"},
-        {"stub_bytes", "copies"},   {"driver", "racy"},
-        {"memory_order", "sc"},     {"icr_write", "drains"},
+        {"gpr_model", "shared"},
+        {"cr2_model", "shared"},
+        {"dr6_shared", "no"},
+        {"vp_runner", "sidecar"},
+        {"fx_cr2_restore", "head"},
+        {"pending_on_return", "restore_then_bounce"},
+        {"regpage_fill", "all16"},
+        {"set_rip_path", "ap_command"},
+        {"vmm_fix", "V0"},
+        {"emulate_io_width", "openvmm"},
+        {"stub_bytes", "copies"},
+        {"driver", "racy"},
+        {"memory_order", "sc"},
+        {"icr_write", "drains"},
+        {"reason_merge", "first_wins"},
     };
     CHECK(switch_rows().size() == std::size(kDefaults));
     for (const auto& [name, value] : kDefaults) {

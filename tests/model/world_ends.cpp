@@ -59,18 +59,19 @@ TEST_CASE("ends: what is not the guest's RAM is a loud gap", "[model]") {
         const char* text;
         u64 gpa;
         u64 access;
+        const char* gap;
     };
+    constexpr const char* kVtl2 = "the guest touches VTL2's memory";
     const Row kRows[] = {
-        {"mov rax, [abs 0x1000000]\nhlt", 0x1000000, 0},            // after 16 MiB
-        {"mov byte [abs 0x1000000], 1\nhlt", 0x1000000, 1},         //
-        {"mov rax, 0x8021000\nmov [rax], rax\nhlt", 0x8021000, 1},  // VTL2's assist page
-        {"mov rax, 0x8000000\njmp rax", 0x8000000, 2},              // VTL2's code
+        {"mov rax, 0x8021000\nmov [rax], rax\nhlt", 0x8021000, 1, kVtl2},  // the assist page
+        {"mov rax, 0x8000000\njmp rax", 0x8000000, 2, kVtl2},              // code
+        {"mov eax, 0x1000000\njmp rax", 0x1000000, 2, "an MMIO access of this kind"},
     };
     for (const Row& row : kRows) {
         CAPTURE(row.text);
         Run run(row.text);
         CHECK(run.finish() == EndReason::not_modelled);
-        CHECK(run.text(EventKind::not_modelled) == "the VMM's handler for unmapped_gpa messages");
+        CHECK(run.text(EventKind::not_modelled) == row.gap);
         const Event e = run.events(EventKind::exit_memory)[0];
         CHECK(e.args[0] == row.gpa);
         CHECK(e.args[1] == row.access);

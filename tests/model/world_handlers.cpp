@@ -263,15 +263,157 @@ TEST_CASE("handlers: string I/O elsewhere is a loud gap", "[model]") {
     CHECK(out.finish() == EndReason::not_modelled);
     CHECK(out.text(EventKind::not_modelled) == "string I/O on memory that is not the guest's");
     CHECK(out.value("port.0x3fe.writes") == 2);
+}
 
-    // Identity page tables: 2 MiB pages from 0.
-    Run paged =
-        string_io({0x6E}, {{Reg::rsi, kBuffer}, {Reg::identity_map, 0}, {Reg::cr3, 0xA000}});
-    paged.code(0xA000, "dq 0xB003");
-    paged.code(0xB000, "dq 0xC003");
-    paged.code(0xC000, "dq 0x83");
-    CHECK(paged.finish() == EndReason::not_modelled);
-    CHECK(paged.text(EventKind::not_modelled) == "string I/O of a guest with page tables");
+// The first 2 MiB one to one, the second 2 MiB at the first's second megabyte pair (4 KiB pages).
+void page_tables(Run& run) {
+    run.set(Reg::identity_map, 0);
+    run.set(Reg::cr3, 0xA000);
+    run.code(0xA000, "dq 0xB003");
+    run.code(0xB000, "dq 0xC003");
+    run.code(0xC000, "dq 0x83, 0xD003");
+    run.code(0xD000, "dq 0x7003, 0x9003, 0");  // 200000h -> 7000h, 201000h -> 9000h, then nothing
+}
+
+TEST_CASE("handlers: string I/O under paging asks the kernel to translate", "[model]") {
+    for (VpRunner runner : {VpRunner::sidecar, VpRunner::kernel_driver}) {
+        Run out = string_io({0xF3, 0x6E}, {{Reg::rsi, 0x200FFE}, {Reg::rcx, 4}});
+        out.config.switches.vp_runner = runner;
+        page_tables(out);
+        out.memory(0x7FFE, {1, 2});
+        out.memory(0x9000, {3, 4});
+        CHECK(out.finish() == EndReason::guest_halted);
+        CHECK(device_values(out, EventKind::device_write) == std::vector<u64>{1, 2, 3, 4});
+        CHECK(out.value("vmm.exits") == 2);  // one page each
+        CHECK(out.guest(Reg::rsi) == 0x201002);
+        CHECK(out.guest(Reg::rcx) == 0);
+        std::vector<u64> translated;
+        for (const Event& e : out.events(EventKind::hypercall)) {
+            if (e.args[0] != 0xAC) continue;
+            translated.push_back(e.args[1]);
+            CHECK(e.args[3] == 0);
+        }
+        CHECK(translated == std::vector<u64>{0x200, 0x201});
+    }
+    Run in = string_io({0x6C}, {{Reg::rdi, 0x200010}});
+    page_tables(in);
+    in.port(kPort, 1, {0x66});
+    CHECK(in.finish() == EndReason::guest_halted);
+    CHECK(in.word(0x7010) == 0x66);
+
+    Run nowhere = string_io({0x6C}, {{Reg::rdi, 0x202000}});
+    page_tables(nowhere);
+    CHECK(nowhere.finish() == EndReason::not_modelled);
+    CHECK(nowhere.text(EventKind::not_modelled) ==
+          "string I/O on an address that does not translate (0, 1)");
+}
+
+TEST_CASE("handlers: MMIO where nothing is reads ones and drops writes", "[model]") {
+    constexpr u64 kNowhere = 0x7000000;  // above the guest's RAM
+    Run read("mov eax, [rbx + 8]\nmovzx ecx, byte [rbx]\nadd dword [rbx], 2\nhlt",
+             {{Reg::rbx, kNowhere}, {Reg::rax, kTop}, {Reg::rcx, kTop}});
+    CHECK(read.finish() == EndReason::guest_halted);
+    CHECK(read.guest(Reg::rax) == 0xFFFFFFFF);
+    CHECK(read.guest(Reg::rcx) == 0xFF);
+    CHECK((read.guest(Reg::rflags) & 1) == 1);  // FFFFFFFFh + 2 carries
+    CHECK(read.value("vmm.exits") == 3);
+    const auto accesses = read.events(EventKind::mmio);
+    REQUIRE(accesses.size() == 3);
+    CHECK(accesses[0].args[0] == kNowhere + 8);
+    CHECK(accesses[0].args[2] == 4);
+    CHECK(accesses[2].args[3] == 1);  // what was to be written
+    // RIP, RFLAGS and RSP go back in one SET.
+    CHECK(read.value("command.request_data") == 3);
+
+    Run push("push rax\nhlt", {{Reg::rsp, kNowhere + 0x10}});
+    CHECK(push.finish() == EndReason::not_modelled);
+
+    Run two("movsb\nhlt", {{Reg::rsi, 0x3000}, {Reg::rdi, kNowhere}});
+    CHECK(two.finish() == EndReason::not_modelled);
+    Run sse("movdqu xmm0, [rbx]\nhlt", {{Reg::rbx, kNowhere}});
+    CHECK(sse.finish() == EndReason::not_modelled);
+}
+
+TEST_CASE("handlers: intercepts that no instruction asks for", "[model]") {
+    struct Row {
+        MessageType type;
+        u64 value;
+        EndReason end;
+    };
+    constexpr Row kRows[] = {
+        {MessageType::apic_eoi, 0x31, EndReason::guest_halted},
+        {MessageType::synic_sint_deliverable, 4, EndReason::guest_halted},
+        {MessageType::exception_intercept, 1, EndReason::guest_halted},
+        {MessageType::interruption_deliverable, 0, EndReason::guest_halted},
+        {MessageType::interruption_deliverable, 2, EndReason::vmm_panic},
+        {MessageType::halt, 0, EndReason::vmm_panic},
+        {MessageType::unaccepted_gpa, 0x3000, EndReason::vmm_panic},
+    };
+    for (const Row& row : kRows) {
+        CAPTURE(static_cast<u32>(row.type), row.value);
+        Run run("nop\nnop\nhlt", {{Reg::rbx, 7}});
+        run.config.events.push_back({.address = kGuestCode + 1,
+                                     .action = PinnedAction::intercept,
+                                     .message_type = static_cast<u32>(row.type),
+                                     .value = row.value});
+        CHECK(run.finish() == row.end);
+        const auto notices = run.events(EventKind::vmm_notice);
+        REQUIRE(notices.size() == 1);
+        CHECK(notices[0].args[0] == static_cast<u32>(row.type));
+        CHECK(notices[0].args[1] == row.value);
+        CHECK(run.value("vmm.exits") == 1);
+        CHECK(run.value("context.rbx") == 7);
+        // RIP does not move, and no command is given but RUN_VP.
+        CHECK(run.count(EventKind::vmm_run) == (row.end == EndReason::guest_halted ? 2 : 1));
+        if (row.end == EndReason::guest_halted) CHECK(run.guest_instructions() == 3);
+    }
+}
+
+TEST_CASE("reason_merge: an interrupt that comes first with an exit", "[model]") {
+    const auto run_with = [](ReasonMerge merge) {
+        Run run("mov edx, 0x3FE\nin al, dx\nhlt", {});
+        run.port(kPort, 1, {0xB0, 0xB1});
+        run.config.switches.reason_merge = merge;
+        run.config.events.push_back(
+            {.address = kGuestCode + 5, .transient = true, .with_exit = true});
+        for (const InvariantRow& row : invariant_rows()) run.config.invariants.push_back(row.id);
+        return run;
+    };
+    // WHP's order: VTL2 sees INTERRUPT, the message is lost, the guest executes the IN again.
+    Run first = run_with(ReasonMerge::first_wins);
+    CHECK(first.finish() == EndReason::guest_halted);
+    CHECK(first.value("hypervisor.messages") == 2);
+    CHECK(first.value("vmm.exits") == 1);
+    CHECK(first.value("port.0x3fe.reads") == 1);
+    CHECK(first.guest(Reg::rax) == 0xB0);
+    CHECK(first.count(EventKind::intercept_lost) == 1);
+    CHECK(first.world().all_violations().empty());
+    // The other: the message is handed over at once.
+    Run other = run_with(ReasonMerge::intercept_wins);
+    CHECK(other.finish() == EndReason::guest_halted);
+    CHECK(other.value("hypervisor.messages") == 1);
+    CHECK(other.value("port.0x3fe.reads") == 1);
+    CHECK(other.count(EventKind::intercept_lost) == 0);
+    CHECK(other.world().all_violations().empty());
+    // Without an exit it is an interrupt like others.
+    Run none("nop\nhlt");
+    none.config.events.push_back({.address = kGuestCode, .transient = true, .with_exit = true});
+    CHECK(none.finish() == EndReason::guest_halted);
+    CHECK(none.count(EventKind::vtl_enter) == 1);
+    CHECK(none.guest_instructions() == 2);
+}
+
+TEST_CASE("a guest that never exits lets others act", "[model]") {
+    Run run("again: jmp again");
+    run.config.events.push_back({.action = PinnedAction::stop});
+    run.config.events.back().free = true;
+    run.config.limits.steps = 100'000;
+    run.config.schedule = {
+        {.turn = {}, .instead_of = "vp0", .step = "runs the guest", .nth = 3, .run = "event0"},
+        {.turn = {}, .instead_of = "vp0", .step = "runs the guest", .nth = 4, .run = "vmm0"}};
+    CHECK(run.finish() != EndReason::none);
+    CHECK(run.world().schedule_done() == 2);
+    CHECK(run.world().turns() > 20);
 }
 
 }  // namespace vtlsim::tests

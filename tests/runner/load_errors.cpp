@@ -255,7 +255,7 @@ TEST_CASE("Pinned events", "[load]") {
         {scenario(R"("events":[{}])"), "f:2:11: /events/0: missing key \"do\""},
         {scenario(R"("events":[{"do":"interupt","before":"0x1000"}])"),
          "f:2:17: /events/0/do: unknown value \"interupt\" for an event's action; did you mean "
-         "\"interrupt\"? (interrupt, stop)"},
+         "\"interrupt\"? (interrupt, stop, intercept)"},
         {scenario(R"("events":[{"do":"interrupt","before":"there"}])"),
          "f:2:38: /events/0/before: unknown label \"there\""},
         {scenario(R"("events":[{"do":"interrupt","before":"vtl2:prak"}])"),
@@ -332,7 +332,8 @@ TEST_CASE("Expectations", "[load]") {
          "device-write, end, not-modelled, driver-state, driver-busy, driver-write, "
          "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
          "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
-         "mmio-read, mmio-write)"},
+         "mmio-read, mmio-write, vmm-notice, "
+         "intercept-lost, mmio)"},
         {with_expect(R"({"log":["halt"]})"),
          "f:2:9: /expect/log/0: expected an object, got a string"},
         {with_expect(R"({"log":[{"event":"exit-io","prot":1}]})"),
@@ -522,7 +523,8 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "device-write, end, not-modelled, driver-state, driver-busy, driver-write, "
          "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
          "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
-         "mmio-read, mmio-write)\n"
+         "mmio-read, mmio-write, vmm-notice, "
+         "intercept-lost, mmio)\n"
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
          "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, vps, hotplug, "
          "attention_delay, fine_steps, guest_steps, invariants, schedule, tags, xfail, "

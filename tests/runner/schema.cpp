@@ -82,13 +82,17 @@ std::string full() {
   "guest": { "ram": 65536, "code": { "at": 4096, "asm": ["a: nop", "hlt"] }, "entry": "a",
              "registers": { "rax": 1 }, "memory": [ { "at": 8192, "bytes": "00" } ] },
   "vtl2": { "registers": { "rbx": 1 }, "memory": [ { "at": "0x8034100", "asm": "nop" } ] },
-  "devices": [ { "port": 1, "size": 1, "reads": [1] } ],
+  "devices": [ { "kind": "script", "port": 1, "size": 1, "reads": [1] },
+               { "kind": "counter", "port": 2, "size": 1, "start": 1, "step": 2 },
+               { "kind": "16550", "port": 1016, "connected": true } ],
   "cpuid": [ { "leaf": 1, "eax": 1, "ebx": 1, "ecx": 1, "edx": 1 } ],
   "msrs": [ { "msr": 1, "value": 1 } ],
   "hypercalls": [ { "code": 1, "status": 1 } ],
-  "events": [ { "do": "interrupt", "vp": 0, "vtl": 2, "vector": 32, "transient": true, "before": "a",
-                "nth": 1, "may_not_happen": true },
-              { "do": "stop", "vp": 1, "before": "a", "nth": 9, "may_not_happen": true } ],
+  "events": [ { "do": "interrupt", "vp": 0, "vtl": 2, "vector": 32, "transient": true, "with_exit": false,
+                "before": "a", "nth": 1, "may_not_happen": true },
+              { "do": "stop", "vp": 1, "before": "a", "nth": 9, "may_not_happen": true },
+              { "do": "intercept", "type": "apic_eoi", "value": 1, "vp": 1, "before": "a", "nth": 9,
+                "may_not_happen": true } ],
   "vps": [ { "entry": "a", "registers": { "rax": 1 } } ],
   "hotplug": true, "attention_delay": 1, "fine_steps": true, "guest_steps": true,
   "invariants": [ "no-vmm-panic" ],
@@ -138,7 +142,7 @@ TEST_CASE("An invented key is refused in every object, by the schema as by the l
     CHECK(complaints(document).empty());
     std::vector<Json::json_pointer> objects;
     find_objects(document, Json::json_pointer(), objects);
-    CHECK(objects.size() == 52);
+    CHECK(objects.size() == 55);
     for (const auto& path : objects) {
         INFO(path.to_string());
         Json spoilt = document;
@@ -169,11 +173,13 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
     CHECK(keys(all["guest"]) == keys_of(document["guest"]));
     CHECK(keys(all["vtl2"]) == keys_of(document["vtl2"]));
     CHECK(keys(all["limits"]) == keys_of(document["limits"]));
-    for (const char* list : {"devices", "cpuid", "msrs", "hypercalls"}) {
+    for (std::size_t i = 0; i < 3; ++i) {
+        CHECK(keys(all["devices"]["items"]["oneOf"][i]) == keys_of(document["devices"][i]));
+        CHECK(keys(all["events"]["items"]["oneOf"][i]) == keys_of(document["events"][i]));
+    }
+    for (const char* list : {"cpuid", "msrs", "hypercalls"}) {
         CHECK(keys(all[list]["items"]) == keys_of(document[list][0]));
     }
-    CHECK(keys(all["events"]["items"]["oneOf"][0]) == keys_of(document["events"][0]));
-    CHECK(keys(all["events"]["items"]["oneOf"][1]) == keys_of(document["events"][1]));
     CHECK(keys(all["vps"]["items"]) == keys_of(document["vps"][0]));
     std::set<std::string> entry = keys_of(document["schedule"][0]);
     entry.merge(keys_of(document["schedule"][1]));
@@ -211,7 +217,7 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
             one["switches"] = {{name, value}};
             if (value == "kernel_driver") {  // these are about the sidecar
                 for (const char* key : {"vps", "hotplug", "invariants"}) one.erase(key);
-                one["events"][1]["vp"] = 0;
+                for (std::size_t i : {1, 2}) one["events"][i]["vp"] = 0;
             }
             INFO(one["switches"].dump());
             CHECK(errors_of(one.dump()).empty());
