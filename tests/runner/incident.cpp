@@ -69,7 +69,7 @@ TEST_CASE("docs/incident.md: the schedule in four lanes is golden vector G2's",
                     return 3;
             }
         }();
-        lanes[lane] = fmt::format("`{}`", event_text(world, e));
+        lanes[lane] = fmt::format("`{}`", event_text(world.log(), e));
         table += fmt::format("| {} | {} | {} | {} | {} |\n", e.step, lanes[0], lanes[1], lanes[2],
                              lanes[3]);
     }
