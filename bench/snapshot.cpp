@@ -1,10 +1,10 @@
 // A snapshot costs what has changed since, not what exists: save, change some pages, restore, in a
 // machine of 1 MiB and in one of 1 GiB, all of it written. `--check` counts instead of timing: how
 // many pages the two comparisons visit.
+#include <benchmark/benchmark.h>
 #include <cstring>
 #include <map>
 
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include "sim/exec/cpu.hpp"

@@ -242,7 +242,7 @@ void Hypervisor::hypercall(const Exit& exit) {
     if (code == hv_call::kTranslateVirtualAddressEx) {
         board_.cpu().set(Reg::rax,
                          translate_gva(board_.cpu().get(Reg::rdx), board_.cpu().get(Reg::r8)));
-        board_.cpu().retire_exit(exit.length);
+        board_.cpu().retire_exit(exit);
         return;
     }
     if (code != hv_call::kSetVpRegisters && code != hv_call::kGetVpRegisters) {
