@@ -61,7 +61,7 @@ TEST_CASE("Keys of a scenario that are missing, unknown or of another type", "[l
          "guest, vtl2, devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, "
          "vps, hotplug, attention_delay, fine_steps, guest_steps, invariants, schedule, tags, "
          "xfail, "
-         "golden, matrix)"},
+         "golden, matrix, include)"},
         {scenario(R"("$schema":7)"), "f:2:11: /$schema: expected a string, got a number"},
         {R"({"name":"","why":"","source":"","guest":{"code":{"asm":"hlt"}},"expect":{"end":"stuck"}})",
          "f:1:9: /name: \"name\" is empty\n"
@@ -526,7 +526,7 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
          "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, vps, hotplug, "
          "attention_delay, fine_steps, guest_steps, invariants, schedule, tags, xfail, "
-         "golden, matrix)"},
+         "golden, matrix, include)"},
     });
 }
 
