@@ -1,13 +1,8 @@
 #include "cli/verbs.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
-#include "cli/choose.hpp"
 #include "cli/output.hpp"
-#include "runner/json/reader.hpp"
-#include "runner/load.hpp"
 #include "runner/schema.hpp"
 
 namespace vtlsim::cli {

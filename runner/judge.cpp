@@ -47,7 +47,7 @@ void judge(const model::World& world, const Expectations& expect, std::vector<Fa
         failures.push_back({fmt::format("memory at {:#x}", claim.address), bytes_text(claim.bytes),
                             bytes_text(got), last, true});
     }
-    for (const Relation& relation : expect.relations) {
+    for (const ValueRelation& relation : expect.relations) {
         const std::string values = judge_relation(world, relation);
         if (values.empty()) continue;
         failures.push_back({relation.text, "holds", values, last, true});

@@ -21,7 +21,7 @@ constexpr std::string_view kKeys[] = {
     "$schema",    "name",     "why",  "source",     "switches",        "guest",      "vtl2",
     "devices",    "cpuid",    "msrs", "hypercalls", "events",          "limits",     "expect",
     "variants",   "show",     "vps",  "hotplug",    "attention_delay", "fine_steps", "guest_steps",
-    "invariants", "schedule", "tags", "xfail",      "golden",          "matrix", "include"};
+    "invariants", "schedule", "tags", "xfail",      "golden",          "matrix",     "include"};
 
 // An expectation of some variants.
 struct Conditional {
@@ -49,6 +49,15 @@ std::string read_name(const Node& node) {
         node.error(fmt::format("a name has at most {} characters", kMaxName));
     }
     return name;
+}
+
+// Problems of a configuration begin with the name of the switch that they are about.
+Node place_of_problem(const Fields& root, std::string_view problem) {
+    const auto switches = root.optional("switches");
+    for (const Node& member : switches ? switches->members() : std::vector<Node>()) {
+        if (problem.starts_with(member.key() + " ")) return member;
+    }
+    return switches.value_or(root.node());
 }
 
 std::optional<Scenario> read_scenario(const JsonDocument& document, const std::string& file,
@@ -130,7 +139,7 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
             if (variants) {
                 variants->error(fmt::format("variant {}: {}", variant.label(), problem));
             } else {
-                f.optional("switches").value_or(f.node()).error(problem);
+                place_of_problem(f, problem).error(problem);
             }
         }
         if (variants && variant.expect.empty()) {

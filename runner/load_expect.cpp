@@ -287,7 +287,8 @@ Expectations read_expectations(const Node& node, const Labels& labels) {
         for (const Node& entry : log->array()) out.log.push_back(read_log_claim(entry, labels));
     }
     if (const auto relations = f.optional("relations")) {
-        for (const Node& entry : relations->array()) out.relations.push_back(read_relation(entry));
+        for (const Node& entry : relations->array())
+            out.relations.push_back(read_value_relation(entry));
     }
     if (const auto unlisted = f.optional("unlisted")) {
         constexpr std::string_view kWays[] = {"unchanged"};

@@ -91,7 +91,7 @@ bool LogJudge::any_order(const std::vector<EventPattern>& patterns) {
 }
 
 bool LogJudge::place(std::size_t event, const std::vector<EventPattern>& patterns,
-           std::vector<std::size_t>& event_of, std::vector<bool>& seen) {
+                     std::vector<std::size_t>& event_of, std::vector<bool>& seen) {
     for (std::size_t p = 0; p < patterns.size(); ++p) {
         if (seen[p] || !matches_(events_[event], patterns[p])) continue;
         seen[p] = true;

@@ -15,15 +15,16 @@ namespace vtlsim::runner {
 namespace {
 
 constexpr std::string_view kOps[] = {"==", "!=", "<=", ">=", "<", ">"};
-constexpr Relation::Op kOpOf[] = {Relation::Op::eq, Relation::Op::ne, Relation::Op::le,
-                                  Relation::Op::ge, Relation::Op::lt, Relation::Op::gt};
+constexpr ValueRelation::Op kOpOf[] = {ValueRelation::Op::eq, ValueRelation::Op::ne,
+                                       ValueRelation::Op::le, ValueRelation::Op::ge,
+                                       ValueRelation::Op::lt, ValueRelation::Op::gt};
 
 class Parser {
   public:
     explicit Parser(const Node& node) : node_(node), text_(node.string()) {}
 
-    Relation parse() {
-        Relation out;
+    ValueRelation parse() {
+        ValueRelation out;
         out.text = text_;
         out.left = side();
         if (failed_) return out;
@@ -42,8 +43,8 @@ class Parser {
     }
 
   private:
-    std::vector<Relation::Term> side() {
-        std::vector<Relation::Term> terms;
+    std::vector<ValueRelation::Term> side() {
+        std::vector<ValueRelation::Term> terms;
         char sign = '+';
         do {
             terms.push_back(term(sign));
@@ -53,7 +54,7 @@ class Parser {
         return terms;
     }
 
-    Relation::Term term(char sign) {
+    ValueRelation::Term term(char sign) {
         blanks();
         const std::size_t start = at_;
         const auto part = [](char c) {
@@ -62,7 +63,7 @@ class Parser {
         };
         while (at_ < text_.size() && part(text_[at_])) ++at_;
         const std::string word = text_.substr(start, at_ - start);
-        Relation::Term out{sign, {}, 0};
+        ValueRelation::Term out{sign, {}, 0};
         std::string why;
         if (word.empty()) {
             fail("expected a name as in \"state\", or a number");
@@ -97,10 +98,11 @@ class Parser {
     bool failed_ = false;
 };
 
-std::optional<Vec128> value_of(const model::World& world, const std::vector<Relation::Term>& side) {
+std::optional<Vec128> value_of(const model::World& world,
+                               const std::vector<ValueRelation::Term>& side) {
     if (side.size() == 1 && !side[0].path.empty()) return world.value(side[0].path);
     u64 sum = 0;
-    for (const Relation::Term& term : side) {
+    for (const ValueRelation::Term& term : side) {
         std::optional<Vec128> value = Vec128{term.number, 0};
         if (!term.path.empty()) value = world.value(term.path);
         if (!value) return std::nullopt;
@@ -111,21 +113,21 @@ std::optional<Vec128> value_of(const model::World& world, const std::vector<Rela
     return Vec128{sum, 0};
 }
 
-bool holds(Relation::Op op, const Vec128& left, const Vec128& right) {
+bool holds(ValueRelation::Op op, const Vec128& left, const Vec128& right) {
     const auto l = std::tie(left.hi, left.lo);
     const auto r = std::tie(right.hi, right.lo);
     switch (op) {
-        case Relation::Op::eq:
+        case ValueRelation::Op::eq:
             return l == r;
-        case Relation::Op::ne:
+        case ValueRelation::Op::ne:
             return l != r;
-        case Relation::Op::lt:
+        case ValueRelation::Op::lt:
             return l < r;
-        case Relation::Op::le:
+        case ValueRelation::Op::le:
             return l <= r;
-        case Relation::Op::gt:
+        case ValueRelation::Op::gt:
             return l > r;
-        case Relation::Op::ge:
+        case ValueRelation::Op::ge:
             return l >= r;
     }
     return false;
@@ -133,9 +135,9 @@ bool holds(Relation::Op op, const Vec128& left, const Vec128& right) {
 
 }  // namespace
 
-Relation read_relation(const Node& node) { return Parser(node).parse(); }
+ValueRelation read_value_relation(const Node& node) { return Parser(node).parse(); }
 
-std::string judge_relation(const model::World& world, const Relation& relation) {
+std::string judge_relation(const model::World& world, const ValueRelation& relation) {
     const auto left = value_of(world, relation.left);
     const auto right = value_of(world, relation.right);
     if (left && right && holds(relation.op, *left, *right)) return {};

@@ -13,7 +13,7 @@ class World;
 
 namespace vtlsim::runner {
 
-struct Relation {
+struct ValueRelation {
     enum class Op : u8 { eq, ne, lt, le, gt, ge };
     // A path (model/fields.hpp) or, where that is empty, a number; `sign` is how it joins those
     // before it: '+', '-' or '&'.
@@ -29,10 +29,10 @@ struct Relation {
 };
 
 // A string; what is wrong with it is reported at its place within.
-Relation read_relation(const Node& node);
+ValueRelation read_value_relation(const Node& node);
 
 // Empty if it holds; else the values that were compared. Terms that are added are 64 bits wide and
 // wrap; a path alone has all its bits.
-std::string judge_relation(const model::World& world, const Relation& relation);
+std::string judge_relation(const model::World& world, const ValueRelation& relation);
 
 }  // namespace vtlsim::runner

@@ -55,7 +55,7 @@ struct Expectations {
     std::vector<StateClaim> state;
     std::vector<MemoryClaim> memory;
     std::vector<LogClaim> log;
-    std::vector<Relation> relations;
+    std::vector<ValueRelation> relations;
     bool unlisted_unchanged = false;
 
     bool empty() const {

@@ -26,9 +26,9 @@ std::set<std::string> listed_names(const Scenario& scenario, const Variant& vari
     };
     for (std::size_t i : variant.expect) {
         for (const StateClaim& claim : scenario.expectations[i].state) add(claim.path);
-        for (const Relation& relation : scenario.expectations[i].relations) {
+        for (const ValueRelation& relation : scenario.expectations[i].relations) {
             for (const auto* side : {&relation.left, &relation.right}) {
-                for (const Relation::Term& term : *side) add(term.path);
+                for (const ValueRelation::Term& term : *side) add(term.path);
             }
         }
     }

@@ -35,6 +35,8 @@ class Devices {
 
   private:
     const PortScript* script(u16 port, u8 size) const;
+    static constexpr std::size_t kNoPlugin = ~std::size_t{0};
+    std::size_t plugin_at(u16 port, u8 size) const;
 
     Board& board_;
     State state_;

@@ -94,7 +94,8 @@ TEST_CASE("Switches and limits", "[load]") {
          "f:2:25: /switches/gpr_model: expected a string, got an array"},
         {scenario(R"("switches":[])"), "f:2:12: /switches: expected an object, got an array"},
         {scenario(R"("switches":{"vp_runner":"kernel_driver","vmm_fix":"V1"})"),
-         "f:2:12: /switches: vmm_fix V1 is a change of the sidecar kernel: it does not apply to "
+         "f:2:51: /switches/vmm_fix: vmm_fix V1 is a change of the sidecar kernel: it does not "
+         "apply to "
          "vp_runner kernel_driver"},
         {scenario(R"("limits":{"steps":0,"memory":4095})"),
          "f:2:19: /limits/steps: expected an integer from 1 to 0x989680, got 0\n"
