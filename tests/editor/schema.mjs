@@ -3,8 +3,9 @@
 // Run by tests/scripts/editor.sh.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { getLanguageService, TextDocument } from 'vscode-json-languageservice';
+import service_module from 'vscode-json-languageservice';
 
+const { getLanguageService, TextDocument } = service_module;
 const root = process.argv[2];
 const schema = JSON.parse(readFileSync(join(root, 'docs/scenario.schema.json'), 'utf8'));
 const service = getLanguageService({});
