@@ -9,7 +9,8 @@
 #include "runner/load.hpp"
 #include "runner/report.hpp"
 #include "runner/select.hpp"
-#include "runner/trace.hpp"
+#include "runner/trace/formats.hpp"
+#include "runner/trace/world_recorder.hpp"
 
 namespace vtlsim {
 
@@ -61,8 +62,10 @@ void Run::read_memory(u64 address, std::span<u8> out) const {
 }
 
 std::string Run::trace() const {
-    return runner::text_trace(state_->scenario, state_->scenario.variants[state_->variant],
-                              state_->world, {});
+    return runner::trace::text_trace(
+        runner::trace::recording_of(state_->scenario, state_->scenario.variants[state_->variant],
+                                    state_->world),
+        {});
 }
 
 std::string Run::report() const {

@@ -104,7 +104,8 @@ int trace_verb(const TraceOptions& options);
 std::optional<runner::trace::Recording> record_run(const std::string& file,
                                                    const std::string& variant,
                                                    const std::string& schedule, bool values,
-                                                   int& status);
+                                                   int& status,
+                                                   const runner::LoadOptions& load = {});
 
 struct StepOptions {
     std::string file;

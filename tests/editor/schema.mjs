@@ -8,7 +8,11 @@ import service_module from 'vscode-json-languageservice';
 const { getLanguageService, TextDocument } = service_module;
 const root = process.argv[2];
 const schema = JSON.parse(readFileSync(join(root, 'docs/scenario.schema.json'), 'utf8'));
-const service = getLanguageService({});
+const service = getLanguageService({
+  // Whatever "$schema" says: the schema of this tree.
+  schemaRequestService: async () => JSON.stringify(schema),
+  workspaceContext: { resolveRelativePath: (path, base) => new URL(path, base).toString() },
+});
 service.configure({
   allowComments: true,
   schemas: [{ uri: 'schema://scenario', fileMatch: ['*.json'], schema }],
