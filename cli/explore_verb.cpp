@@ -79,7 +79,7 @@ int matrix_verb(const ExploreOptions& options, const runner::Scenario& scenario)
 
 int explore_verb(ExploreOptions options) {
     runner::Diagnostics diagnostics;
-    const auto scenario = runner::load_scenario(options.file, diagnostics);
+    const auto scenario = runner::load_scenario(options.file, diagnostics, options.load);
     print_errors(diagnostics);
     if (!scenario) return 2;
     if (scenario->kvm)
@@ -111,7 +111,7 @@ int run_scheduled_verb(const RunOptions& options) {
         return usage_error("--schedule: the formats are text and json");
     }
     runner::Diagnostics diagnostics;
-    const auto scenario = runner::load_scenario(options.paths[0], diagnostics);
+    const auto scenario = runner::load_scenario(options.paths[0], diagnostics, options.load);
     const auto schedule = runner::explore::load_schedule(options.schedule, diagnostics);
     print_errors(diagnostics);
     if (!scenario || !diagnostics.empty()) return 2;

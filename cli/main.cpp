@@ -1,6 +1,7 @@
 // The verbs of vtlsim. Exit status: 0 all as expected, 1 something is not, 2 bad usage or input,
 // 3 a limit was hit before a verdict.
 #include <algorithm>
+#include <charconv>
 #include <iostream>
 #include <new>
 
@@ -55,6 +56,75 @@ void add_explore_options(CLI::App& verb, vtlsim::cli::ExploreOptions& options) {
     verb.add_flag("--progress", options.progress, "Report progress even if not to a terminal");
 }
 
+void add_include(CLI::App& verb, vtlsim::runner::LoadOptions& load) {
+    verb.add_option("--include", load.include_paths,
+                    "Folders to look for included files in, behind the scenario's own");
+}
+
+// Takes 4096 and 0x1000.
+CLI::Option* add_number(CLI::App& verb, const char* name, vtlsim::u64& value, const char* what) {
+    return verb.add_option_function<std::string>(
+        name,
+        [&value, name](const std::string& text) {
+            const bool hex = text.starts_with("0x");
+            const char* end = text.data() + text.size();
+            const auto [stop, error] =
+                std::from_chars(text.data() + (hex ? 2 : 0), end, value, hex ? 16 : 10);
+            if (error != std::errc() || stop != end) {
+                throw CLI::ValidationError(name, "a number is written as 4096 or 0x1000");
+            }
+        },
+        what);
+}
+
+void add_author_verbs(CLI::App& app, int& status) {
+    using namespace vtlsim::cli;
+    static CheckOptions check;
+    CLI::App* verb =
+        app.add_subcommand("check", "Say what is wrong with scenario files, without running them");
+    verb->add_option("paths", check.paths, "Scenario files, or folders of them");
+    verb->add_option("--format", check.format, "text, or sarif for code hosts")
+        ->check(CLI::IsMember({"text", "sarif"}));
+    add_include(*verb, check.load);
+    verb->callback([&] { status = check_verb(check); });
+
+    static FormatOptions format;
+    verb = app.add_subcommand("fmt", "Give scenario files the layout that all have");
+    verb->add_option("paths", format.paths, "Scenario files, or folders of them");
+    verb->add_flag("--check", format.check, "Show what would change, and change nothing");
+    verb->callback([&] { status = format_verb(format); });
+
+    static NewOptions fresh;
+    verb = app.add_subcommand("new", "Write a scenario to start from");
+    verb->add_option("template", fresh.name, "Which, see --list");
+    verb->add_option("file", fresh.file, "Where to");
+    verb->add_flag("--list", fresh.list, "Print what there is");
+    verb->callback([&] { status = new_verb(fresh); });
+
+    static AsmOptions assemble;
+    verb = app.add_subcommand("asm", "Assemble a text as scenarios have it");
+    verb->add_option("file", assemble.file, "Assembly; - is standard input")->required();
+    verb->add_option("--bits", assemble.bits, "16, 32 or 64")->check(CLI::IsMember({16, 32, 64}));
+    add_number(*verb, "--origin", assemble.origin, "Address of the first byte (default 0x1000)");
+    verb->add_option("--format", assemble.format, "hex, listing or binary")
+        ->check(CLI::IsMember({"hex", "listing", "binary"}));
+    verb->add_option("-o,--output", assemble.output,
+                     "Write to this file instead of standard output");
+    verb->callback([&] { status = asm_verb(assemble); });
+
+    static DisasmOptions disassemble;
+    verb = app.add_subcommand("disasm", "Print the instructions in bytes");
+    verb->add_option("bytes", disassemble.bytes, "Hexadecimal digits: 90 f4");
+    verb->add_option("--file", disassemble.file, "Take them from this file; - is standard input");
+    verb->add_flag("--binary", disassemble.binary, "The file has the bytes themselves");
+    verb->add_option("--bits", disassemble.bits, "16, 32 or 64")
+        ->check(CLI::IsMember({16, 32, 64}));
+    add_number(*verb, "--origin", disassemble.origin, "Address of the first byte (default 0x1000)");
+    verb->add_option("-o,--output", disassemble.output,
+                     "Write to this file instead of standard output");
+    verb->callback([&] { status = disasm_verb(disassemble); });
+}
+
 void add_run_options(CLI::App& verb, vtlsim::cli::RunOptions& run) {
     verb.add_option("paths", run.paths, "Scenario files, or folders of them");
     verb.add_option("--format", run.format, "text, json, junit or tap")
@@ -97,18 +167,16 @@ int run(int argc, char** argv) {
     RunOptions run;
     CLI::App* verb = app.add_subcommand("run", "Run scenarios and check what they expect");
     add_run_options(*verb, run);
+    add_include(*verb, run.load);
     verb->callback([&] { status = run_verb(run); });
 
     ExploreOptions explore;
     verb = app.add_subcommand("explore", "Search all schedules of a scenario for violations");
     add_explore_options(*verb, explore);
+    add_include(*verb, explore.load);
     verb->callback([&] { status = explore_verb(explore); });
 
-    CheckOptions check;
-    verb =
-        app.add_subcommand("check", "Say what is wrong with scenario files, without running them");
-    verb->add_option("paths", check.paths, "Scenario files, or folders of them");
-    verb->callback([&] { status = check_verb(check); });
+    add_author_verbs(app, status);
 
     TraceOptions trace;
     verb = app.add_subcommand("trace", "Run one scenario and show what happened, step by step");
@@ -126,6 +194,7 @@ int run(int argc, char** argv) {
     verb->add_option("--hide", trace.hide, "Kinds of events to leave out: insn,store,...")
         ->delimiter(',');
     verb->add_option("-o,--output", trace.output, "Write to this file instead of standard output");
+    add_include(*verb, trace.load);
     verb->callback([&] { status = trace_verb(trace); });
 
     StepOptions step;

@@ -131,7 +131,7 @@ int run_verb(RunOptions options) {
     }
     options.suite.jobs =
         options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency());
-    auto files = runner::load_files(options.paths, options.suite.jobs);
+    auto files = runner::load_files(options.paths, options.suite.jobs, options.load);
     for (const runner::LoadedFile& file : files) print_errors(file.diagnostics);
     const auto cases = runner::select_cases(files, options.selection);
     const bool all_good = std::all_of(files.begin(), files.end(),

@@ -55,10 +55,11 @@ std::string printed(const std::string& format, const std::vector<Recording>& rec
 }  // namespace
 
 std::optional<Recording> record_run(const std::string& file, const std::string& variant_choice,
-                                    const std::string& schedule_file, bool values, int& status) {
+                                    const std::string& schedule_file, bool values, int& status,
+                                    const runner::LoadOptions& load) {
     status = kBadInput;
     runner::Diagnostics diagnostics;
-    const auto scenario = runner::load_scenario(file, diagnostics);
+    const auto scenario = runner::load_scenario(file, diagnostics, load);
     print_errors(diagnostics);
     if (!scenario) return std::nullopt;
     const runner::Variant* variant = choose_variant(*scenario, variant_choice);
@@ -106,7 +107,8 @@ int trace_verb(const TraceOptions& options) {
         int own = 0;
         const std::string none;
         auto recording = record_run(nth(options.files, i, none), nth(options.variants, i, none),
-                                    nth(options.schedules, i, none), options.format != "text", own);
+                                    nth(options.schedules, i, none), options.format != "text", own,
+                                    options.load);
         if (!recording) return own;
         status = std::max(status, own);
         recordings.push_back(std::move(*recording));

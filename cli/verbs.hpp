@@ -15,6 +15,7 @@ namespace vtlsim::cli {
 
 struct RunOptions {
     std::vector<std::string> paths;
+    runner::LoadOptions load;
     std::string format = "text";
     std::string schedule;  // a file; empty: the default order
     std::string shard;     // "2/5"
@@ -36,6 +37,7 @@ int run_scheduled_verb(const RunOptions& options);
 
 struct ExploreOptions {
     std::string file;
+    runner::LoadOptions load;
     std::string variant;
     std::string format = "text";
     std::string mode = "exhaustive";
@@ -49,10 +51,45 @@ int explore_verb(ExploreOptions options);
 
 struct CheckOptions {
     std::vector<std::string> paths;
+    std::string format = "text";
+    runner::LoadOptions load;
 };
 int check_verb(const CheckOptions& options);
 
+struct FormatOptions {
+    std::vector<std::string> paths;
+    bool check = false;
+};
+int format_verb(const FormatOptions& options);
+
+struct NewOptions {
+    std::string name;
+    std::string file;
+    bool list = false;
+};
+int new_verb(const NewOptions& options);
+
+struct AsmOptions {
+    std::string file;
+    std::string format = "hex";
+    std::string output;
+    u64 origin = 0x1000;
+    int bits = 64;
+};
+int asm_verb(const AsmOptions& options);
+
+struct DisasmOptions {
+    std::vector<std::string> bytes;
+    std::string file;
+    std::string output;
+    bool binary = false;
+    u64 origin = 0x1000;
+    int bits = 64;
+};
+int disasm_verb(const DisasmOptions& options);
+
 struct TraceOptions {
+    runner::LoadOptions load;
     // Two of one of these are two runs.
     std::vector<std::string> files;
     std::vector<std::string> variants;
@@ -67,7 +104,8 @@ int trace_verb(const TraceOptions& options);
 std::optional<runner::trace::Recording> record_run(const std::string& file,
                                                    const std::string& variant,
                                                    const std::string& schedule, bool values,
-                                                   int& status);
+                                                   int& status,
+                                                   const runner::LoadOptions& load = {});
 
 struct StepOptions {
     std::string file;

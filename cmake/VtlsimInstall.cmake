@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/vtlsim")
 set(header_dir "${CMAKE_INSTALL_INCLUDEDIR}/vtlsim")
 
-install(TARGETS vtlsim_sim vtlsim_model vtlsim_runner
+install(TARGETS vtlsim_sim vtlsim_model vtlsim_runner vtlsim_api
     EXPORT vtlsimTargets
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     FILE_SET HEADERS DESTINATION "${header_dir}")
@@ -14,6 +14,8 @@ install(TARGETS vtlsim RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(DIRECTORY "${VTLSIM_GENERATED_DIR}/" DESTINATION "${header_dir}"
     FILES_MATCHING PATTERN "*.hpp")
 install(DIRECTORY scenarios/ DESTINATION "${CMAKE_INSTALL_DATADIR}/vtlsim/scenarios")
+install(DIRECTORY examples/ DESTINATION "${CMAKE_INSTALL_DATADIR}/vtlsim/examples")
+install(FILES docs/scenario.schema.json DESTINATION "${CMAKE_INSTALL_DATADIR}/vtlsim")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 install(EXPORT vtlsimTargets NAMESPACE vtlsim:: DESTINATION "${package_dir}")

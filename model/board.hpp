@@ -53,6 +53,7 @@ struct Board {
     EventLog log;
     u64 step = 0;
     EndReason end = EndReason::none;
+    std::vector<u64> plugin_states;  // of config.plugins
     Witness* witness = nullptr;
 
     void next_step() {

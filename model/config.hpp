@@ -1,6 +1,7 @@
 // Everything a world is made of: what a scenario says, with all text already assembled.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,8 @@
 #include "sim/state/registers.hpp"
 
 namespace vtlsim::model {
+
+struct Plugins;  // model/plugins.hpp
 
 struct MemoryImage {
     u64 address = 0;  // guest physical
@@ -128,6 +131,7 @@ struct WorldConfig {
     std::vector<ScheduleEntry> schedule;
     std::vector<Invariant> invariants;
     Limits limits;
+    std::shared_ptr<const Plugins> plugins;  // of a user of the library; null without any
 };
 
 }  // namespace vtlsim::model

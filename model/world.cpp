@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "model/hyperv/names.hpp"
+#include "model/plugins.hpp"
 #include "model/vp_watcher.hpp"
 #include "model/vtl2/vtl2_kernel.hpp"
 
@@ -33,6 +34,10 @@ World::World(const WorldConfig& config)
             const sim::AsmError& e = kernels_[vp].errors.front();
             throw std::logic_error(fmt::format("VTL2 kernel, line {}: {}", e.line, e.message));
         }
+    }
+    if (config.plugins) board_.plugin_states.resize(config.plugins->state_count());
+    for (unsigned vp = 0; vp < config.vp_count(); ++vp) {
+        vmms_[vp]->lookup = [this, vp](std::string_view path) { return vp_value(path, vp); };
     }
     load_images();
     for (unsigned vp = 0; vp < config.vp_count(); ++vp) init_registers(vp);

@@ -25,6 +25,7 @@ enum class ActorKind : u8 {
     vmm,            // the VMM's thread for a VP
     spawn,          // the VP's new thread on Linux is there: the sidecar run is cancelled
     event,          // a free event of the config
+    plugin,         // an actor of config.plugins
 };
 struct Actor {
     ActorKind kind;
@@ -133,6 +134,7 @@ class World {
   private:
     class Watcher;
     friend struct StateHash;
+    friend class ActorTurn;
 
     void make_actors();
     void run_vp();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "model/fields.hpp"
+#include "model/plugins.hpp"
 #include "model/vp_watcher.hpp"
 
 namespace vtlsim::model {
@@ -40,6 +41,9 @@ void World::make_actors() {
     for (unsigned i = 0; i < board_.config.events.size(); ++i) {
         if (board_.config.events[i].free) add(ActorKind::event, i, fmt::format("event{}", i));
     }
+    if (!board_.config.plugins) return;
+    const auto& plugins = board_.config.plugins->actors;
+    for (unsigned i = 0; i < plugins.size(); ++i) add(ActorKind::plugin, i, plugins[i].name);
 }
 
 bool World::vp_can_run(unsigned vp) const {
@@ -94,6 +98,11 @@ bool World::can_act(ActorId id) const {
             if (e.action == PinnedAction::stop) return vmms_[e.vp]->can_request_stop();
             const bool of_guest = e.transient || e.action == PinnedAction::intercept;
             return !of_guest || board_.vps[e.vp].active_vtl == kVtl0;
+        }
+        case ActorKind::plugin: {
+            const Plugins& plugins = *board_.config.plugins;
+            const u64 state = board_.plugin_states[plugins.state_of_actor(actor.index)];
+            return plugins.actors[actor.index].ready(state);
         }
     }
     return false;
@@ -199,6 +208,8 @@ std::string World::step_name(ActorId id) {
                 return fmt::format("interrupt {:#x}", e.vector);
             return fmt::format("intercept {}", message_type_name(e.message_type));
         }
+        case ActorKind::plugin:
+            return "acts";
     }
     return {};
 }
@@ -267,6 +278,15 @@ void World::step(ActorId id) {
             at(board_.config.events[actor.index].vp);
             fire_event(actor.index);
             break;
+        case ActorKind::plugin: {
+            at(0);
+            board_.next_step();
+            const Plugins& plugins = *board_.config.plugins;
+            ActorTurn turn(*this);
+            plugins.actors[actor.index].step(
+                turn, board_.plugin_states[plugins.state_of_actor(actor.index)]);
+            break;
+        }
     }
     if (!passive(id)) last_ = id;
     if (board_.end == EndReason::none && board_.step >= board_.config.limits.steps) {
@@ -420,6 +440,8 @@ bool World::may_touch(ActorId id, u32 object, bool write) const {
             return index == e.vp &&
                    (kind == Object::finished || kind == Object::apic || kind == Object::vp_pages);
         }
+        case ActorKind::plugin:
+            return kind == Object::guest_ram || kind == Object::apic || kind == Object::vp_pages;
     }
     return true;
 }

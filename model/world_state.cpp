@@ -29,6 +29,7 @@ struct World::Snapshot {
     std::string schedule_problem;
     StepCounts steps_made;
     std::vector<Violation> all_violations;
+    std::vector<u64> plugin_states;
 };
 
 u64 World::snapshot_bytes() const {
@@ -54,7 +55,7 @@ std::shared_ptr<const World::Snapshot> World::snapshot() {
         Snapshot{saved_memory_, std::move(vps), board_.log, board_.step, board_.at, board_.end,
                  board_.buffers.state(), std::move(hypervisors), driver_.state(), devices_.state(),
                  std::move(vmms), invariants_.state(), pins_, last_, turns_, schedule_at_,
-                 schedule_problem_, steps_made_, all_violations_});
+                 schedule_problem_, steps_made_, all_violations_, board_.plugin_states});
 }
 
 void World::restore(const Snapshot& s) {
@@ -82,6 +83,7 @@ void World::restore(const Snapshot& s) {
     schedule_problem_ = s.schedule_problem;
     steps_made_ = s.steps_made;
     all_violations_ = s.all_violations;
+    board_.plugin_states = s.plugin_states;
 }
 
 // --- fingerprints -------------------------------------------------------------------------------
@@ -157,6 +159,7 @@ std::array<u64, 2> World::fingerprint() {
     Mixer m;
     m.add(memory_hash_);
     m.add(board_.end);
+    for (u64 state : board_.plugin_states) m.add(state);
     for (std::size_t i = 0; i < board_.vps.size(); ++i) {
         m.add(board_.vps[i].active_vtl);
         m.add(board_.vps[i].cpu.state(), time);

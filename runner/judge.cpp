@@ -7,6 +7,7 @@
 #include "runner/format.hpp"
 #include "runner/log_judge.hpp"
 #include "runner/result.hpp"
+#include "runner/unlisted.hpp"
 
 namespace vtlsim::runner {
 namespace {
@@ -45,6 +46,11 @@ void judge(const model::World& world, const Expectations& expect, std::vector<Fa
         if (got == claim.bytes) continue;
         failures.push_back({fmt::format("memory at {:#x}", claim.address), bytes_text(claim.bytes),
                             bytes_text(got), last, true});
+    }
+    for (const ValueRelation& relation : expect.relations) {
+        const std::string values = judge_relation(world, relation);
+        if (values.empty()) continue;
+        failures.push_back({relation.text, "holds", values, last, true});
     }
     LogJudge(world.log(), failures, [&](const model::Event& event, const EventPattern& p) {
         return matches(world, event, p);
@@ -92,6 +98,13 @@ std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
              last});
     }
     for (std::size_t index : variant.expect) judge(world, scenario.expectations[index], failures);
+    const bool unlisted = std::any_of(variant.expect.begin(), variant.expect.end(), [&](auto i) {
+        return scenario.expectations[i].unlisted_unchanged;
+    });
+    if (unlisted) {
+        for (Failure& f : judge_unlisted(world, scenario, variant))
+            failures.push_back(std::move(f));
+    }
     return failures;
 }
 

@@ -26,6 +26,10 @@ inline constexpr std::size_t kMaxEvents = 1000;
 inline constexpr std::size_t kMaxSchedule = 10'000;
 // A few dozen cells fill a screen; a cross product beyond this is a mistake.
 inline constexpr std::size_t kMaxVariants = 1024;
+// Patterns of one "any_order": matching them takes time times their square.
+inline constexpr std::size_t kMaxAnyOrder = 64;
+// Fragments that a scenario includes.
+inline constexpr std::size_t kMaxIncludes = 32;
 // Values in one cell of a table.
 inline constexpr std::size_t kMaxShown = 16;
 // Of a scenario's name, in bytes.

@@ -21,7 +21,7 @@ constexpr std::string_view kKeys[] = {
     "$schema",    "name",     "why",  "source",     "switches",        "guest",      "vtl2",
     "devices",    "cpuid",    "msrs", "hypercalls", "events",          "limits",     "expect",
     "variants",   "show",     "vps",  "hotplug",    "attention_delay", "fine_steps", "guest_steps",
-    "invariants", "schedule", "tags", "xfail",      "golden",          "matrix"};
+    "invariants", "schedule", "tags", "xfail",      "golden",          "matrix",     "include"};
 
 // An expectation of some variants.
 struct Conditional {
@@ -49,6 +49,15 @@ std::string read_name(const Node& node) {
         node.error(fmt::format("a name has at most {} characters", kMaxName));
     }
     return name;
+}
+
+// Problems of a configuration begin with the name of the switch that they are about.
+Node place_of_problem(const Fields& root, std::string_view problem) {
+    const auto switches = root.optional("switches");
+    for (const Node& member : switches ? switches->members() : std::vector<Node>()) {
+        if (problem.starts_with(member.key() + " ")) return member;
+    }
+    return switches.value_or(root.node());
 }
 
 std::optional<Scenario> read_scenario(const JsonDocument& document, const std::string& file,
@@ -130,7 +139,7 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
             if (variants) {
                 variants->error(fmt::format("variant {}: {}", variant.label(), problem));
             } else {
-                f.optional("switches").value_or(f.node()).error(problem);
+                place_of_problem(f, problem).error(problem);
             }
         }
         if (variants && variant.expect.empty()) {
@@ -152,9 +161,10 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
 
 namespace {
 
-std::optional<Scenario> finish(const std::unique_ptr<const JsonDocument>& document,
-                               const std::string& file, Diagnostics& own,
-                               Diagnostics& diagnostics) {
+std::optional<Scenario> finish(std::shared_ptr<const JsonDocument> document,
+                               const std::string& file, const LoadOptions& options,
+                               Diagnostics& own, Diagnostics& diagnostics) {
+    if (document) document = with_includes(std::move(document), options, own);
     auto scenario = !document                    ? std::nullopt
                     : is_kvm_scenario(*document) ? read_kvm_scenario(*document, file, own)
                                                  : read_scenario(*document, file, own);
@@ -165,18 +175,20 @@ std::optional<Scenario> finish(const std::unique_ptr<const JsonDocument>& docume
 
 }  // namespace
 
-std::optional<Scenario> load_scenario(const std::string& path, Diagnostics& diagnostics) {
+std::optional<Scenario> load_scenario(const std::string& path, Diagnostics& diagnostics,
+                                      const LoadOptions& options) {
     Diagnostics own;
-    return finish(JsonDocument::load(path, own), path, own, diagnostics);
+    return finish(JsonDocument::load(path, own), path, options, own, diagnostics);
 }
 
 std::optional<Scenario> parse_scenario(std::string text, const std::string& file,
-                                       Diagnostics& diagnostics) {
+                                       Diagnostics& diagnostics, const LoadOptions& options) {
     Diagnostics own;
-    return finish(JsonDocument::parse(std::move(text), file, own), file, own, diagnostics);
+    return finish(JsonDocument::parse(std::move(text), file, own), file, options, own, diagnostics);
 }
 
-std::vector<std::string> find_scenarios(const std::string& path, Diagnostics& diagnostics) {
+std::vector<std::string> find_scenarios(const std::string& path, Diagnostics& diagnostics,
+                                        bool fragments) {
     namespace fs = std::filesystem;
     std::error_code error;
     if (!fs::is_directory(path, error)) return {path};
@@ -185,7 +197,9 @@ std::vector<std::string> find_scenarios(const std::string& path, Diagnostics& di
     for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
         // A link that leads nowhere is kept: the loader complains about it.
         std::error_code no_matter;
-        if (it->path().extension() == ".json" &&
+        const std::string name = it->path().filename().string();
+        if (it->path().extension() == ".json" && (fragments || !is_fragment(name)) &&
+            !name.ends_with(".schema.json") &&
             (it->is_regular_file(no_matter) || it->is_symlink(no_matter))) {
             found.push_back(it->path().string());
         }

@@ -8,6 +8,7 @@
 #include "model/vtl2/layout.hpp"
 #include "model/wire/message.hpp"
 #include "runner/format.hpp"
+#include "runner/limits.hpp"
 #include "sim/memory/memory.hpp"
 
 namespace vtlsim::runner {
@@ -124,6 +125,39 @@ EventPattern read_pattern(const Node& node, const Labels& labels) {
     return pattern;
 }
 
+// The member `key`, beside which only `others` may stand; nothing if there is none.
+std::optional<Node> only_member(const Node& node, std::string_view key,
+                                std::span<const std::string_view> others) {
+    std::optional<Node> found;
+    const auto members = node.is_object() ? node.members() : std::vector<Node>();
+    for (const Node& member : members) {
+        if (member.key() == key) found = member;
+    }
+    for (const Node& member : found ? members : std::vector<Node>()) {
+        if (member.key() == key ||
+            std::find(others.begin(), others.end(), member.key()) != others.end()) {
+            continue;
+        }
+        member.error_at_key(
+            others.empty() ? fmt::format("nothing can stand beside \"{}\"", key)
+                           : fmt::format("only \"{}\" can stand beside \"{}\"", others[0], key));
+    }
+    return found;
+}
+
+// A number, or "min" and "max".
+void read_count(const Node& node, LogClaim& claim) {
+    if (!node.is_object()) {
+        claim.min = claim.max = node.integer();
+        return;
+    }
+    const Fields f = node.object({"min", "max"});
+    claim.max = ~u64{0};
+    if (const auto min = f.optional("min")) claim.min = min->integer();
+    if (const auto max = f.optional("max")) claim.max = max->integer();
+    if (claim.min > claim.max) node.error("\"min\" is more than \"max\"");
+}
+
 // A number; or a register wider than 64 bits with all its digits: 20 for x87's, 32 for SSE's.
 Vec128 read_value(const Node& node) {
     if (node.is_string()) {
@@ -139,17 +173,35 @@ Vec128 read_value(const Node& node) {
 }  // namespace
 
 LogClaim read_log_claim(const Node& node, const Labels& labels) {
+    LogClaim claim;
     for (const auto& [key, mode] : {std::pair{"next", LogMode::next}, {"never", LogMode::never}}) {
-        for (const Node& member : node.is_object() ? node.members() : std::vector<Node>()) {
-            if (member.key() != key) continue;
-            for (const Node& other : node.members()) {
-                if (other.key() == key) continue;
-                other.error_at_key(fmt::format("nothing can stand beside \"{}\"", key));
-            }
-            return {mode, read_pattern(member, labels)};
+        if (const auto member = only_member(node, key, {})) {
+            claim.mode = mode;
+            claim.pattern = read_pattern(*member, labels);
+            return claim;
         }
     }
-    return {LogMode::then, read_pattern(node, labels)};
+    if (const auto list = only_member(node, "any_order", {})) {
+        claim.mode = LogMode::any_order;
+        const std::vector<Node> entries = list->array();
+        if (list->is_array() && entries.empty()) list->error("no event is listed");
+        if (entries.size() > kMaxAnyOrder) {
+            list->error(fmt::format("more than {} events in any order", kMaxAnyOrder));
+            return claim;
+        }
+        for (const Node& entry : entries) claim.patterns.push_back(read_pattern(entry, labels));
+        return claim;
+    }
+    constexpr std::string_view kOf[] = {"of"};
+    if (const auto count = only_member(node, "count", kOf)) {
+        claim.mode = LogMode::count;
+        read_count(*count, claim);
+        constexpr std::string_view kKnown[] = {"count", "of"};
+        claim.pattern = read_pattern(node.object(kKnown).required("of"), labels);
+        return claim;
+    }
+    claim.pattern = read_pattern(node, labels);
+    return claim;
 }
 
 bool can_be_expected(model::Format format) {
@@ -207,7 +259,7 @@ Expectations read_expectations(const Node& node, const Labels& labels) {
     Expectations out;
     if (node.is_missing()) return out;
     const std::size_t errors = node.diagnostics().count();
-    const Fields f = node.object({"end", "state", "memory", "log"});
+    const Fields f = node.object({"end", "state", "memory", "log", "relations", "unlisted"});
     if (const auto end = f.optional("end")) {
         // "none" is not an end.
         const auto names = model::end_reason_names().subspan(1);
@@ -233,6 +285,15 @@ Expectations read_expectations(const Node& node, const Labels& labels) {
     }
     if (const auto log = f.optional("log")) {
         for (const Node& entry : log->array()) out.log.push_back(read_log_claim(entry, labels));
+    }
+    if (const auto relations = f.optional("relations")) {
+        for (const Node& entry : relations->array())
+            out.relations.push_back(read_value_relation(entry));
+    }
+    if (const auto unlisted = f.optional("unlisted")) {
+        constexpr std::string_view kWays[] = {"unchanged"};
+        unlisted->one_of("what is not listed", kWays);
+        out.unlisted_unchanged = true;
     }
     if (out.empty() && node.diagnostics().count() == errors) node.error("nothing is expected here");
     return out;

@@ -99,6 +99,7 @@ Predicate read_predicate(const Node& node, Names& names, const Labels& labels) {
     }
     if (run) out.of = static_cast<Predicate::Of>(run->one_of("a run", kRuns));
     if (expect) out.expect = read_expectations(*expect, labels);
+    if (out.expect.unlisted_unchanged) expect->error("\"unlisted\" cannot stand here");
     for (const Node& entry : relations ? relations->array() : std::vector<Node>()) {
         out.relations.push_back(read_relation(entry));
     }

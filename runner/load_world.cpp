@@ -1,5 +1,7 @@
 #include "runner/load_world.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "model/vtl2/layout.hpp"
@@ -319,6 +321,7 @@ void WorldReader::read_events(const Node& node) {
         }
         read_intercept(f, event);
         const auto optional = f.optional("may_not_happen");
+        if (!optional || !optional->boolean()) check_can_happen(f, event, place);
         config_.events.push_back(event);
         event_notes_.push_back(
             {.text = before ? fmt::format("{} before {}", kActions[index],
@@ -355,6 +358,25 @@ void WorldReader::read_intercept(const Fields& fields, model::PinnedEvent& event
     const std::size_t type = fields.required("type").one_of("an intercept", names);
     event.message_type = static_cast<u32>(kTypes[type]);
     if (const auto value = fields.optional("value")) event.value = value->integer();
+}
+
+// What can be said of an event without a run. Its instruction may be made by the guest itself.
+void WorldReader::check_can_happen(const Fields& fields, const model::PinnedEvent& event,
+                                   const Labels::Place& place) {
+    const auto nth = fields.optional("nth");
+    if (nth && event.nth > config_.limits.steps) {
+        nth->error(fmt::format("this can never happen: the run has {} steps at most",
+                               config_.limits.steps));
+    }
+    const auto before = fields.optional("before");
+    if (!before || place.vtl != 0 || place.address < config_.guest_ram) return;
+    const bool paged = std::any_of(config_.vtl0_registers.begin(), config_.vtl0_registers.end(),
+                                   [](const auto& row) { return row.first == sim::Reg::cr3; });
+    if (paged) return;  // a linear address says nothing then
+    before->error(fmt::format(
+        "this can never happen: no instruction starts at {:#x}, behind the guest's RAM and outside "
+        "of VTL2's memory",
+        place.address));
 }
 
 void WorldReader::read_interrupt(const Fields& fields, model::PinnedEvent& event) {

@@ -41,6 +41,8 @@ class WorldReader {
     void read_devices(const Node& node);
     void read_answers(const Fields& root);
     void read_events(const Node& node);
+    void check_can_happen(const Fields& fields, const model::PinnedEvent& event,
+                          const Labels::Place& place);
     // load_schedule.cpp
     void read_concurrency(const Fields& root);
     void read_vps(const Node& node);

@@ -27,8 +27,14 @@ class LogJudge {
   private:
     bool then(const EventPattern& pattern);
     bool next(const EventPattern& pattern);
-    // The patterns that must not occur from the last match up to event `end`.
-    void check_forbidden(std::size_t end);
+    // Each pattern gets an event of its own. Events are taken in order, and each may move the
+    // events that patterns have already (Kuhn's algorithm), so this ends at the earliest event by
+    // which all have one.
+    bool any_order(const std::vector<EventPattern>& patterns);
+    bool place(std::size_t event, const std::vector<EventPattern>& patterns,
+               std::vector<std::size_t>& event_of, std::vector<bool>& seen);
+    // How often the patterns of "never" and "count" occur from the last match up to event `end`.
+    void check_counted(std::size_t end);
     u64 step_of(std::size_t i) const { return i == 0 ? 0 : events_[i - 1].step; }
     void fail(std::string expectation, std::string expected, std::string got);
 
@@ -36,7 +42,8 @@ class LogJudge {
     std::span<const model::Event> events_;
     std::vector<Failure>& failures_;
     Matches matches_;
-    std::vector<const EventPattern*> forbidden_;
+    static constexpr std::size_t kNoEvent = ~std::size_t{0};
+    std::vector<const LogClaim*> counted_;
     std::size_t at_ = 0;  // events before this one are behind us
 };
 

@@ -29,21 +29,37 @@ std::string Result::id() const {
     return variant.empty() ? scenario : fmt::format("{}[{}]", scenario, choice_label(variant));
 }
 
+namespace {
+
+// A known failure is counted as one.
+Result as_expected(Result result, const std::string& reason) {
+    if (!reason.empty() && result.status == Status::fail) {
+        result.status = Status::xfail;
+        result.xfail = reason;
+    } else if (!reason.empty() && result.status == Status::pass) {
+        result.status = Status::xpass;
+        result.xfail = reason;
+        result.failures.push_back(
+            {"xfail: " + reason, "a failure", "everything is as expected", result.steps});
+    }
+    return result;
+}
+
+}  // namespace
+
+Result verdict_on(const model::World& world, const model::WorldConfig& config,
+                  const Scenario& scenario, const Variant& variant) {
+    return as_expected(result_of(world, config, scenario, variant), variant.xfail);
+}
+
 Result run_variant(const Scenario& scenario, const Variant& variant, const Look& look) {
-    if (scenario.kvm) return run_kvm_variant(*scenario.kvm, variant.kvm);
+    if (scenario.kvm) {
+        return as_expected(run_kvm_variant(*scenario.kvm, variant.kvm), variant.xfail);
+    }
     const model::WorldConfig config = scenario.config(variant);
     model::World world(config);
     world.run();
-    Result result = result_of(world, config, scenario, variant);
-    if (!variant.xfail.empty() && result.status == Status::fail) {
-        result.status = Status::xfail;
-        result.xfail = variant.xfail;
-    } else if (!variant.xfail.empty() && result.status == Status::pass) {
-        result.status = Status::xpass;
-        result.xfail = variant.xfail;
-        result.failures.push_back(
-            {"xfail: " + variant.xfail, "a failure", "everything is as expected", result.steps});
-    }
+    Result result = verdict_on(world, config, scenario, variant);
     if (look) look(world);
     return result;
 }

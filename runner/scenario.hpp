@@ -9,6 +9,7 @@
 
 #include "model/config.hpp"
 #include "model/log/event.hpp"
+#include "runner/relations.hpp"
 
 namespace vtlsim::runner {
 
@@ -25,14 +26,18 @@ struct EventPattern {
 };
 
 enum class LogMode : u8 {
-    then,   // somewhere after the previous match
-    next,   // the next event after it; instruction starts do not count unless asked for
-    never,  // nowhere between the match before it and the one after it
+    then,       // somewhere after the previous match
+    next,       // the next event after it; instruction starts do not count unless asked for
+    never,      // nowhere between the match before it and the one after it
+    any_order,  // each of several somewhere after the previous match, by different events
+    count,      // so often between the match before it and the one after it
 };
 
 struct LogClaim {
     LogMode mode = LogMode::then;
     EventPattern pattern;
+    std::vector<EventPattern> patterns;  // of any_order
+    u64 min = 0, max = 0;                // of count
 };
 
 struct StateClaim {
@@ -50,8 +55,13 @@ struct Expectations {
     std::vector<StateClaim> state;
     std::vector<MemoryClaim> memory;
     std::vector<LogClaim> log;
+    std::vector<ValueRelation> relations;
+    bool unlisted_unchanged = false;
 
-    bool empty() const { return !end && state.empty() && memory.empty() && log.empty(); }
+    bool empty() const {
+        return !end && state.empty() && memory.empty() && log.empty() && relations.empty() &&
+               !unlisted_unchanged;
+    }
 };
 
 // What messages and the judge need of a pinned event beside what the world does with it.

@@ -400,6 +400,16 @@ Json pattern() {
 Json claim() {
     const Json pattern = {{"$ref", "#/definitions/pattern"}};
     const Json example = {{"event", "vmm-assert"}};
+    Json several = array(ref("pattern"));
+    several["minItems"] = 1;
+    several["maxItems"] = kMaxAnyOrder;
+    Json count = {{"anyOf", Json::array({integer_to(~u64{0}),
+                                         object({{"min", with(integer_to(~u64{0}),
+                                                              "At least so often. Default: 0.", 1)},
+                                                 {"max", with(integer_to(~u64{0}),
+                                                              "At most so often. Default: any "
+                                                              "number.",
+                                                              3)}})})}};
     return {{"anyOf",
              Json::array(
                  {pattern,
@@ -412,7 +422,19 @@ Json claim() {
                                          "No such event between the matches before and after this "
                                          "line, or to the end of the log.",
                                          example)}},
-                         {"never"})})}};
+                         {"never"}),
+                  object({{"any_order",
+                           with(std::move(several),
+                                "Events that come after the last match in any order, each by an "
+                                "event of its own. The list goes on behind the last of them.",
+                                Json::array({example, {{"event", "vmm-exit"}}}))}},
+                         {"any_order"}),
+                  object({{"count", with(std::move(count),
+                                         "How often such an event comes between the matches before "
+                                         "and after this line, or to the end of the log.",
+                                         2)},
+                          {"of", with(ref("pattern"), "Which event.", example)}},
+                         {"count", "of"})})}};
 }
 
 Json state() {
@@ -450,7 +472,17 @@ Json expect() {
                "Memory after the run.", Json::array({{{"at", "0x2000"}, {"bytes", "90 f4"}}}))},
          {"log", with(array(ref("claim")),
                       "What the event log holds, in this order; other events may come between.",
-                      Json::array({{{"event", "vmm-assert"}}}))}});
+                      Json::array({{{"event", "vmm-assert"}}}))},
+         {"relations",
+          with(array(text()),
+               "Relations between values after the run: names as in \"state\" and numbers, joined "
+               "by + - & (64 bits), and compared by == != < <= > >=.",
+               Json::array({"context.rax == message.rax", "vtl0.rip == message.rip + 1"}))},
+         {"unlisted",
+          with({{"enum", {"unchanged"}}},
+               "What \"state\", \"memory\" and \"relations\" do not name is as at the start: "
+               "registers of VTL0, RIP apart, and guest RAM.",
+               "unchanged")}});
     schema["minProperties"] = 1;
     return schema;
 }
@@ -604,6 +636,8 @@ Json definitions() {
 }  // namespace
 
 std::string scenario_schema() {
+    Json include = array(text());
+    include["maxItems"] = kMaxIncludes;
     Json properties = {
         {"$schema", with({{"type", "string"}}, "This schema, for editors.",
                          "../../docs/scenario.schema.json")},
@@ -655,6 +689,13 @@ std::string scenario_schema() {
                                         {"step", "status RUN"},
                                         {"nth", 2},
                                         {"run", "ipi-base"}}}))},
+        {"include",
+         with(std::move(include),
+              "Fragments that are put together with this file: members of objects come "
+              "together, arrays one behind the other (this file's last), of other values "
+              "this file's holds. Paths are relative to this file's folder or to one of "
+              "--include, and lie below it.",
+              Json::array({"com1.part.json"}))},
         {"tags", with(array(text("^[^ \\t\\n,]+$")), "Words by which `vtlsim run --tag` chooses.",
                       Json::array({"slow"}))},
         {"xfail", with(xfail(),
@@ -687,8 +728,15 @@ std::string scenario_schema() {
                    {"description",
                     "A scenario of vtlsim (docs/scenarios.md). Made by `vtlsim schema`; do not "
                     "edit."}};
-    schema.update(object(std::move(properties), {"name", "why", "source", "guest"}));
-    schema["anyOf"] = Json::array({{{"required", {"expect"}}}, {{"required", {"variants"}}}});
+    schema.update(object(std::move(properties), {"name", "why", "source"}));
+    // A fragment may have the rest.
+    const auto required = [](std::string_view key) -> Json {
+        return {{"required", Json::array({key})}};
+    };
+    schema["allOf"] = Json::array(
+        {{{"anyOf", Json::array({required("guest"), required("include")})}},
+         {{"anyOf",
+           Json::array({required("expect"), required("variants"), required("include")})}}});
     schema["definitions"] = definitions();
     return schema.dump(2) + "\n";
 }

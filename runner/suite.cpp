@@ -74,7 +74,8 @@ Result run_case(const LoadedFile& file, const Case& c, const SuiteOptions& optio
 
 }  // namespace
 
-std::vector<LoadedFile> load_files(const std::vector<std::string>& paths, unsigned jobs) {
+std::vector<LoadedFile> load_files(const std::vector<std::string>& paths, unsigned jobs,
+                                   const LoadOptions& options) {
     std::vector<LoadedFile> files;
     for (const std::string& path : paths) {
         Diagnostics bad_folder;
@@ -85,7 +86,8 @@ std::vector<LoadedFile> load_files(const std::vector<std::string>& paths, unsign
     }
     parallel_for(files.size(), jobs, [&](std::size_t i) {
         LoadedFile& file = files[i];
-        if (file.diagnostics.empty()) file.scenario = load_scenario(file.file, file.diagnostics);
+        if (file.diagnostics.empty())
+            file.scenario = load_scenario(file.file, file.diagnostics, options);
         return true;
     });
     return files;

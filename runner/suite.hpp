@@ -18,7 +18,8 @@ struct LoadedFile {
 };
 // Files, and folders of them, in the order given and by path. A folder that cannot be read, or has
 // no scenario, is a file that is wrong.
-std::vector<LoadedFile> load_files(const std::vector<std::string>& paths, unsigned jobs);
+std::vector<LoadedFile> load_files(const std::vector<std::string>& paths, unsigned jobs,
+                                   const LoadOptions& options = {});
 
 struct Case {
     std::size_t file = 0;  // index into the loaded files

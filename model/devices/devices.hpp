@@ -39,6 +39,8 @@ class Devices {
     const PortScript* script(u16 port, u8 size) const;
     // The 16550 at a port, as an index.
     std::optional<std::size_t> uart(u16 port, u8 size) const;
+    static constexpr std::size_t kNoPlugin = ~std::size_t{0};
+    std::size_t plugin_at(u16 port, u8 size) const;
 
     Board& board_;
     State state_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "model/hyperv/names.hpp"
+#include "model/plugins.hpp"
 #include "model/vmm/vmm.hpp"
 
 namespace vtlsim::model {
@@ -40,6 +41,10 @@ void Vmm::handle() {
     state_.emulated = false;
     board_.touch(Object::devices, 0, true);
     board_.touch(Object::guest_ram, 0, true);
+    if (board_.config.plugins && board_.config.plugins->handler) {
+        Intercept intercept(*this, message.type, vp_);
+        if (board_.config.plugins->handler(intercept, board_.plugin_states[0])) return;
+    }
     switch (static_cast<MessageType>(message.type)) {
         case MessageType::io_port_intercept:
             handle_io_port_exit(board_.read<HvIoPortIntercept>(payload));

@@ -3,6 +3,9 @@
 // 3.4, 3.5, 4). Its ioctls are the driver's code, run step by step on this thread.
 #pragma once
 
+#include <functional>
+#include <optional>
+
 #include "model/devices/devices.hpp"
 #include "model/driver/driver.hpp"
 #include "model/hyperv/hypervisor.hpp"
@@ -72,11 +75,15 @@ class Vmm {
     const State& state() const { return state_; }
     void set_state(const State& state) { state_ = state; }
 
+    // How a plug-in's names are resolved (World::value).
+    std::function<std::optional<Vec128>(std::string_view)> lookup;
+
     // Where the VTL2 kernel in use keeps the guest's registers and the message.
     u64 context_address() const;
     u64 message_address() const;
 
   private:
+    friend class Intercept;
     bool sidecar() const { return board_.switches().vp_runner == VpRunner::sidecar; }
     u64 request_address() const;
     CpuStatus cpu_status() const;

@@ -378,6 +378,7 @@ std::unique_ptr<const JsonDocument> JsonDocument::parse(std::string text, const 
 }
 
 std::string JsonDocument::pointer(u32 value) const {
+    if (!parts_.empty()) return home_of(value).pointer(values_[value].origin);
     std::string result;
     for (u32 i = value; i != 0; i = values_[i].parent) {
         std::string segment;

@@ -42,6 +42,9 @@ struct JsonValue {
     u32 key = 0;     // into strings; 0 (the empty string) for what is not a member
     u32 text = 0;    // into strings: of a string the decoded text, of kOther the number as written
     u64 number = 0;  // of kUnsigned the value; of kBoolean 0 or 1
+    // Of a merged document: in which of its parts the value stands, and as which value there.
+    u32 part = 0;
+    u32 origin = 0;
 };
 
 class JsonDocument {
@@ -59,6 +62,19 @@ class JsonDocument {
                                                      Diagnostics& diagnostics,
                                                      const JsonLimits& limits = {});
 
+    // One document out of several: members of objects come together, arrays one behind the other;
+    // of other values the last one holds. The parts' errors have been reported. Keys of the parts'
+    // roots that are in `dropped` are left out, but for the last part. Null if it would have more
+    // values than the limit.
+    static std::unique_ptr<const JsonDocument> merge(
+        std::vector<std::shared_ptr<const JsonDocument>> parts,
+        const std::vector<std::string_view>& dropped, const JsonLimits& limits = {});
+
+    // The document in which a value stands: this one, or a part of it.
+    const JsonDocument& home_of(u32 value) const {
+        return parts_.empty() ? *this : *parts_[values_[value].part];
+    }
+
     const std::string& file() const { return file_; }
     const std::string& text() const { return text_; }
     // Never empty; the root comes first.
@@ -71,6 +87,7 @@ class JsonDocument {
 
   private:
     friend class JsonTreeBuilder;
+    friend class JsonMerger;
     JsonDocument(std::string text, std::string file)
         : file_(std::move(file)), text_(std::move(text)) {}
 
@@ -78,6 +95,7 @@ class JsonDocument {
     std::string text_;
     std::vector<JsonValue> values_;
     std::vector<std::string> strings_ = {""};
+    std::vector<std::shared_ptr<const JsonDocument>> parts_;  // empty unless merged
 };
 
 }  // namespace vtlsim::runner

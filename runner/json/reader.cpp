@@ -115,8 +115,8 @@ void Node::error_at(Position position, std::string message) const {
         diagnostics_->add({});  // only counts
         return;
     }
-    diagnostics_->add(
-        {document_->file(), position.line, position.column, path(), std::move(message)});
+    diagnostics_->add({document_->home_of(index_).file(), position.line, position.column, path(),
+                       std::move(message)});
 }
 
 // Reports a value of another kind.
@@ -306,7 +306,7 @@ Fields Node::object(std::span<const std::string_view> known) const { return {*th
 StringWalk Node::walk() const {
     Position first = value().position;
     ++first.column;
-    return {std::string_view(document_->text()).substr(value().offset + 1), first};
+    return {std::string_view(document_->home_of(index_).text()).substr(value().offset + 1), first};
 }
 
 Position Node::position_in_string(std::size_t offset) const {

@@ -84,4 +84,15 @@ std::string disassemble(std::span<const u8> code, u64 rip, AsmMode mode) {
     return hidden_prefixes(instruction, operands, 16U << static_cast<unsigned>(mode)) + text.data();
 }
 
+std::size_t instruction_length(std::span<const u8> code, AsmMode mode) {
+    const DecoderMode& decoder_mode = kModes[static_cast<std::size_t>(mode)];
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction instruction;
+    const bool good =
+        ZYAN_SUCCESS(ZydisDecoderInit(&decoder, decoder_mode.machine, decoder_mode.stack)) &&
+        ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, code.data(), code.size(),
+                                                   &instruction));
+    return good ? instruction.length : 0;
+}
+
 }  // namespace vtlsim::sim

@@ -16,4 +16,7 @@ namespace vtlsim::sim {
 // whole instruction.
 std::string disassemble(std::span<const u8> code, u64 rip, AsmMode mode);
 
+// The bytes of that instruction; 0 when there is no whole one.
+std::size_t instruction_length(std::span<const u8> code, AsmMode mode);
+
 }  // namespace vtlsim::sim

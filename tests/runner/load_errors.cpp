@@ -61,7 +61,7 @@ TEST_CASE("Keys of a scenario that are missing, unknown or of another type", "[l
          "guest, vtl2, devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, "
          "vps, hotplug, attention_delay, fine_steps, guest_steps, invariants, schedule, tags, "
          "xfail, "
-         "golden, matrix)"},
+         "golden, matrix, include)"},
         {scenario(R"("$schema":7)"), "f:2:11: /$schema: expected a string, got a number"},
         {R"({"name":"","why":"","source":"","guest":{"code":{"asm":"hlt"}},"expect":{"end":"stuck"}})",
          "f:1:9: /name: \"name\" is empty\n"
@@ -94,7 +94,8 @@ TEST_CASE("Switches and limits", "[load]") {
          "f:2:25: /switches/gpr_model: expected a string, got an array"},
         {scenario(R"("switches":[])"), "f:2:12: /switches: expected an object, got an array"},
         {scenario(R"("switches":{"vp_runner":"kernel_driver","vmm_fix":"V1"})"),
-         "f:2:12: /switches: vmm_fix V1 is a change of the sidecar kernel: it does not apply to "
+         "f:2:51: /switches/vmm_fix: vmm_fix V1 is a change of the sidecar kernel: it does not "
+         "apply to "
          "vp_runner kernel_driver"},
         {scenario(R"("limits":{"steps":0,"memory":4095})"),
          "f:2:19: /limits/steps: expected an integer from 1 to 0x989680, got 0\n"
@@ -528,7 +529,7 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
          "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, vps, hotplug, "
          "attention_delay, fine_steps, guest_steps, invariants, schedule, tags, xfail, "
-         "golden, matrix)"},
+         "golden, matrix, include)"},
     });
 }
 

@@ -7,14 +7,15 @@ status=0
 forbid() {
     local layer=$1 above=$2 found
     if found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[\"<](\.\./)*($above)/" \
-        --include='*.cpp' --include='*.hpp' --include='*.def' "$layer"); then
+        --include='*.cpp' --include='*.hpp' --include='*.h' --include='*.def' "$layer"); then
         echo "$layer/ must not include from a layer above it:"
         echo "$found"
         status=1
     fi
 }
-forbid sim 'model|runner|cli|tests|bench'
-forbid model 'runner|cli|tests|bench'
-forbid runner 'cli|tests|bench'
+forbid sim 'model|runner|api|cli|tests|bench'
+forbid model 'runner|api|cli|tests|bench'
+forbid runner 'cli|api|tests|bench'
+forbid api 'cli|tests|bench'
 forbid cli 'tests|bench'
 exit $status
