@@ -68,7 +68,7 @@ const settled = (page) => page.waitForTimeout(200);  // the address follows a li
 
 test("opens at the crash and explains it from the file alone", () => browse({}, async (c) => {
   const page = await open(c, urls.crash);
-  assert.equal(await current(page), 232);
+  assert.equal(await current(page), 233);
   const step = await text(page, "#step-panel");
   assert.match(step, /message\.rax is\s+0xffffffff81234500/);
   assert.match(step, /context\.rax is\s+0x0/);
@@ -76,9 +76,9 @@ test("opens at the crash and explains it from the file alone", () => browse({}, 
   assert.match(step, /VTL0's copy \(private, shadow\)\s+0xffffffff81234500 like message\.rax/);
   // Which instruction wrote the stale value, and where it began.
   const chain = await page.locator("#origin-panel li").allInnerTexts();
-  assert.match(chain[0], /context\.rax[^]*step 174[^]*mov qword ptr fs:\[0x0\], rax/);
-  assert.match(chain[1], /cpu\.rax[^]*step 165[^]*vtl-enter/);
-  assert.match(chain.at(-1), /step 158[^]*xor ecx, ecx[^]*constant/);
+  assert.match(chain[0], /context\.rax[^]*step 175[^]*mov qword ptr fs:\[0x0\], rax/);
+  assert.match(chain[1], /cpu\.rax[^]*step 166[^]*vtl-enter/);
+  assert.match(chain.at(-1), /step 159[^]*xor ecx, ecx[^]*constant/);
   assert.deepEqual(page.problems, []);
   await page.screenshot({path: join(pictures, "crash.png")});
 }));
@@ -87,9 +87,9 @@ test("says which step overtook which in the race", () => browse({}, async (c) =>
   const page = await open(c, urls.race);
   const step = await text(page, "#step-panel");
   assert.match(step, /vmm0's "idle\?" overtakes poller's "scan vp0 vp_state"/);
-  assert.match(step, /poller's "scan vp0 vp_state" comes only now.*"claim ASYNC" \(step 273\)/s);
+  assert.match(step, /poller's "scan vp0 vp_state" comes only now.*"claim ASYNC" \(step 276\)/s);
   await page.locator("#step-panel .story .go").last().click();
-  assert.equal(await current(page), 335);
+  assert.equal(await current(page), 338);
   assert.match(await text(page, ".row.selected .flag"), /out of order/);
   await page.screenshot({path: join(pictures, "race.png")});
   assert.deepEqual(page.problems, []);
@@ -124,18 +124,18 @@ test("steps forward and back, by row and by event", () => browse({}, async (c) =
 
 test("follows a value back with the keyboard alone", () => browse({}, async (c) => {
   const page = await open(c, urls.crash);
-  await page.evaluate(() => location.assign("#step=165.3"));
-  await page.waitForFunction(() => view().run.items[view().item].step === 165);
+  await page.evaluate(() => location.assign("#step=166.3"));
+  await page.waitForFunction(() => view().run.items[view().item].step === 166);
   const rax = page.locator("table.registers tbody tr").first().locator("button").first();
   await rax.focus();
   await keys(page, "Enter");
   assert.match(await text(page, "#origin-panel li >> nth=0"), /cpu\.rax = 0xffffffff81234500/);
   await keys(page, "l");
-  assert.equal(await current(page), 164);
+  assert.equal(await current(page), 165);
   assert.match(await text(page, "#code-panel .here"), /0xFFFFFFFF81234500[^]*the guest runs on/);
   await keys(page, "Backspace");
-  assert.equal(await current(page), 165);
-  assert.match(await page.evaluate(() => document.getElementById("live").textContent), /Step 165/);
+  assert.equal(await current(page), 166);
+  assert.match(await page.evaluate(() => document.getElementById("live").textContent), /Step 166/);
 }));
 
 test("a permalink opens at its step and value", () => browse({}, async (c) => {
@@ -143,16 +143,16 @@ test("a permalink opens at its step and value", () => browse({}, async (c) => {
   await keys(page, "Home", "n");
   await settled(page);
   const url = page.url();
-  assert.match(url, /#step=165\.1/);
+  assert.match(url, /#step=166\.1/);
   await page.close();
   page = await open(c, url.replace(/&.*/, "") + "&value=message.rax");
-  assert.equal(await current(page), 165);
+  assert.equal(await current(page), 166);
   assert.match(await text(page, "#step-panel .what"), /exit-io/);
   assert.match(await text(page, "#origin-panel li >> nth=0"), /message\./);
 }));
 
 test("shows the bank of each value, and lights what changes", () => browse({}, async (c) => {
-  const page = await open(c, urls.crash + "#step=165.4");
+  const page = await open(c, urls.crash + "#step=166.4");
   assert.match(await text(page, "#step-panel .what"), /vtl-enter/);
   const head = await page.locator("table.registers thead th").allInnerTexts();
   for (const bank of ["live CPU", "VTL0's copy", "VTL2's copy", "CPU context", "Register page"]) {
@@ -193,10 +193,10 @@ test("two runs stand beside each other, the first difference marked", () => brow
   assert.equal(await page.locator(".view").count(), 2);
   assert.equal(await page.locator(".first-difference").count(), 2);
   assert.match(await text(page, ".difference-text"),
-    /First difference: left step 23.*from=avail to=async; right step 23.*to=async-starting/);
+    /First difference: left step 24.*from=avail to=async; right step 24.*to=async-starting/);
   assert.match(await text(page, ".difference-text"), /driver\.vp_state\s+0x2\s+0x5/);
   await keys(page, "End", "d");
-  assert.equal(await current(page), 23);
+  assert.equal(await current(page), 24);
   await keys(page, "c");
   assert.match(await text(page, ".panels:not([hidden]) #step-panel .what"), /async-starting/);
   await settled(page);
