@@ -51,11 +51,26 @@ std::shared_ptr<const World::Snapshot> World::snapshot() {
         hypervisors.push_back(hypervisors_[i]->state());
         vmms.push_back(vmms_[i]->state());
     }
-    return std::make_shared<Snapshot>(
-        Snapshot{saved_memory_, std::move(vps), board_.log, board_.step, board_.at, board_.end,
-                 board_.buffers.state(), std::move(hypervisors), driver_.state(), devices_.state(),
-                 std::move(vmms), invariants_.state(), pins_, last_, turns_, schedule_at_,
-                 schedule_problem_, steps_made_, all_violations_, board_.plugin_states});
+    return std::make_shared<Snapshot>(Snapshot{saved_memory_,
+                                               std::move(vps),
+                                               board_.log,
+                                               board_.step,
+                                               board_.at,
+                                               board_.end,
+                                               board_.buffers.state(),
+                                               std::move(hypervisors),
+                                               driver_.state(),
+                                               devices_.state(),
+                                               std::move(vmms),
+                                               invariants_.state(),
+                                               pins_,
+                                               last_,
+                                               turns_,
+                                               schedule_at_,
+                                               schedule_problem_,
+                                               steps_made_,
+                                               all_violations_,
+                                               board_.plugin_states});
 }
 
 void World::restore(const Snapshot& s) {

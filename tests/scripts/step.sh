@@ -22,22 +22,22 @@ has '       3  vtl2'
 script 'go start\nback\n' 0
 has '(the start)'
 script 'run vtl-enter reason=intercept\n' 0
-has '165  hypervisor  vtl 2'
+has '166  hypervisor  vtl 2'
 script 'break exit-io port=0x3fe\nbreak at=again\ncontinue\ncontinue\ncontinue\ncontinue back\nbreak\ndelete 1\n' 0
-has '163  guest       vtl 0  0x100c  again: nop'
-has '165  guest       vtl 0  0x1014  exit-io'
+has '164  guest       vtl 0  0x100c  again: nop'
+has '166  guest       vtl 0  0x1014  exit-io'
 has 'break 2: at=again'
 has '1 breaks left'
 script 'search fxsave\nsearch fxsave\n' 0
-has '117  vtl2'
-has '173  vtl2'
+has '118  vtl2'
+has '174  vtl2'
 script 'intercept\nswitch\nswitch back\nmark\n' 0
 has 'vmm-assert message_rax'
 script 'run lane=guest vtl=0\nprint rip\n' 0
 has 'cpu.rip'
 script 'go end\nfollow context.rax\nlast\nshow\n' 0
 has 'xor ecx, ecx'
-has '> ' && has 'code at 0x8000293'
+has '> ' && has 'code at 0x8000294'
 script 'help\nquit\nnonsense\n' 0
 script 'stpe\n' 1
 has '-:1:1: unknown command stpe; did you mean step?'
