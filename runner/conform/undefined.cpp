@@ -126,6 +126,11 @@ Undefined of_priority(const sim::Decoded& d, const State& before, const State& n
     if (is_cmps(d.insn.mnemonic) && is_of_memory(native.vector) && is_of_memory(simulated.vector)) {
         return everything(kCmpsOrder);
     }
+    if (d.insn.mnemonic == ZYDIS_MNEMONIC_ENTER && d[1].imm.value.u % 32 > 1 &&
+        is_of_memory(native.vector) && is_of_memory(simulated.vector)) {
+        return everything(
+            "ENTER whose pushes and outer frames both fault: which comes first is the processor's");
+    }
     if (!host_is_amd()) return {};
     constexpr u32 kMisaligned = 1u << 17;
     if (simulated.vector == kGp && native.vector == kNoVector && loads_mxcsr(d.insn.mnemonic) &&

@@ -64,8 +64,8 @@ bool touches_no_memory(ZydisMnemonic mnemonic) {
 }
 
 // Only their handlers know what they access, and check it: a selector that need not change, a bit
-// string's element, two bounds one after the other, a destination whose base may be the popped
-// stack pointer, a table's entry.
+// string's element, two bounds or a far pointer's halves one after the other, a destination whose
+// base may be the popped stack pointer, a table's entry.
 bool checks_itself(const Decoded& d) {
     switch (d.insn.mnemonic) {
         case ZYDIS_MNEMONIC_ARPL:
@@ -74,6 +74,11 @@ bool checks_itself(const Decoded& d) {
         case ZYDIS_MNEMONIC_BTC:
         case ZYDIS_MNEMONIC_BTR:
         case ZYDIS_MNEMONIC_BTS:
+        case ZYDIS_MNEMONIC_LDS:
+        case ZYDIS_MNEMONIC_LES:
+        case ZYDIS_MNEMONIC_LFS:
+        case ZYDIS_MNEMONIC_LGS:
+        case ZYDIS_MNEMONIC_LSS:
         case ZYDIS_MNEMONIC_POP:
         case ZYDIS_MNEMONIC_XLAT:
             return true;

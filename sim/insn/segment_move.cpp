@@ -1,4 +1,5 @@
 // Loads and stores of segment registers: MOV PUSH POP, LDS LES LFS LGS LSS.
+#include "sim/exec/segment.hpp"
 #include "sim/exec/stack.hpp"
 #include "sim/insn/far.hpp"
 #include "sim/insn/operands.hpp"
@@ -43,13 +44,18 @@ Flow push_segment(Exec& x, const Op& op) {
     return Flow::next;
 }
 
-// LDS and its like: imm is the segment's number, dst the general register.
+// LDS and its like: imm is the segment's number, dst the general register. Two accesses, the
+// offset's and the selector's: each has its own segment check (as CPUs do it; the SDM names no
+// order).
 template <class T>
 Flow load_far_pointer(Exec& x, const Op& op) {
     T offset{};
     u16 selector = 0;
     const u64 address = x.linear(op);
-    if (!x.load(address, offset, op.stack_segment) ||
+    const u64 start = address - x.s.scalar[op.segment_base];
+    if (!check_access(x, op.segment, start, sizeof(T), Access::read) ||
+        !x.load(address, offset, op.stack_segment) ||
+        !check_access(x, op.segment, start + sizeof(T), sizeof(selector), Access::read) ||
         !x.load(address + sizeof(T), selector, op.stack_segment) ||
         !load_segment(x, static_cast<Seg>(op.imm), selector)) {
         return Flow::stop;

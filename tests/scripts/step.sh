@@ -37,7 +37,7 @@ script 'run lane=guest vtl=0\nprint rip\n' 0
 has 'cpu.rip'
 script 'go end\nfollow context.rax\nlast\nshow\n' 0
 has 'xor ecx, ecx'
-has '> ' && has 'code at 0x8000294'
+has '> ' && has 'code at 0x800029d'
 script 'help\nquit\nnonsense\n' 0
 script 'stpe\n' 1
 has '-:1:1: unknown command stpe; did you mean step?'
