@@ -119,7 +119,7 @@ class Maker {
             for (u64 i = 0; i < size; ++i) device.reads.push_back(static_cast<u8>(random_.next()));
             case_.script.devices.push_back(std::move(device));
         };
-        for (u64 port : {0x3F8, 0x60, 0xCF9, 0x80, 0x7E, 0x92}) add(false, port);
+        for (u64 port : {0x3F8u, 0x60u, 0xCF9u, 0x80u, 0x7Eu, 0x92u}) add(false, port);
         add(true, kMmioAt);
     }
 

@@ -221,7 +221,7 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
             one["switches"] = {{name, value}};
             if (value == "kernel_driver") {  // these are about the sidecar
                 for (const char* key : {"vps", "hotplug", "invariants"}) one.erase(key);
-                for (std::size_t i : {1, 2}) one["events"][i]["vp"] = 0;
+                for (std::size_t i : {1u, 2u}) one["events"][i]["vp"] = 0;
             }
             INFO(one["switches"].dump());
             CHECK(errors_of(one.dump()).empty());
