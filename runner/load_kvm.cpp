@@ -9,6 +9,7 @@
 
 #include "model/kvm/presets.hpp"
 #include "runner/format.hpp"
+#include "runner/kvm_actions.hpp"
 #include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
 #include "runner/load_kvm_parts.hpp"
@@ -62,8 +63,8 @@ class KvmReader {
         scenario_.why = text(f.required("why"));
         scenario_.source = text(f.required("source"));
         scenario_.teaches = text(f.required("teaches"));
-        constexpr std::string_view kGrades[] = {"observed", "read", "derived"};
-        scenario_.evidence = kGrades[f.required("evidence").one_of("a grade of evidence", kGrades)];
+        scenario_.evidence =
+            kKvmGrades[f.required("evidence").one_of("a grade of evidence", kKvmGrades)];
         if (const auto tags = f.optional("tags")) {
             for (const Node& tag : tags->array()) scenario_.tags.push_back(tag.string());
         }
@@ -190,8 +191,9 @@ class KvmReader {
         const std::vector<Node> paths = show->array();
         if (paths.size() > kMaxShown) show->error(fmt::format("more than {} names", kMaxShown));
         for (const Node& path : std::span(paths).first(std::min(paths.size(), kMaxShown))) {
-            if (path.is_string() && check_kvm_path(path, path.string())) {
-                scenario_.show.push_back(path.string());
+            if (const std::string& name = path.string();
+                path.is_string() && check_kvm_path(path, name)) {
+                scenario_.show.push_back(name);
             }
         }
     }
@@ -228,8 +230,11 @@ class KvmReader {
         if (const auto memory = f.optional("memory")) {
             for (const Node& entry : memory->array()) {
                 const Fields m = entry.object({"at", "bytes"});
-                out.memory.push_back(
-                    {labels_.read_address(m.required("at")), m.required("bytes").bytes()});
+                const Node bytes = m.required("bytes");
+                out.memory.push_back({labels_.read_address(m.required("at")), bytes.bytes()});
+                if (bytes.is_string() && out.memory.back().bytes.empty()) {
+                    bytes.error("no bytes are listed");
+                }
             }
         }
         if (const auto log = f.optional("log")) {

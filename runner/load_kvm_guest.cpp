@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "runner/limits.hpp"
+#include "runner/kvm_actions.hpp"
 #include "runner/load_kvm_parts.hpp"
 #include "sim/asm/assembler.hpp"
 
@@ -10,8 +10,6 @@ namespace {
 using model::kvm::Guest;
 using model::kvm::Mode;
 
-constexpr u64 kMaxRam = u64{64} << 20;  // final memory is compared page by page
-
 class GuestReader {
   public:
     GuestReader(const Node& node, Labels& labels) : labels_(labels) {
@@ -20,7 +18,7 @@ class GuestReader {
         guest_.mode =
             static_cast<Mode>(f.required("mode").one_of("a mode", model::kvm::kModeNames));
         if (const auto ram = f.optional("ram")) {
-            guest_.ram = ram->integer<u64>(model::kvm::place::kLast + 1, kMaxRam);
+            guest_.ram = ram->integer<u64>(model::kvm::place::kLast + 1, kMaxKvmRam);
             if (guest_.ram % sim::kPageSize != 0) ram->error("not a multiple of 4096");
         }
         if (const auto more = f.optional("more_ram")) read_more_ram(*more);
@@ -48,7 +46,7 @@ class GuestReader {
         for (const Node& entry : node.array()) {
             const Fields f = entry.object({"at", "size"});
             const u64 at = f.required("at").integer<u64>(guest_.ram, 0xFFFFFFFF);
-            const u64 size = f.required("size").integer<u64>(sim::kPageSize, kMaxRam);
+            const u64 size = f.required("size").integer<u64>(sim::kPageSize, kMaxKvmRam);
             if (at % sim::kPageSize != 0 || size % sim::kPageSize != 0) {
                 entry.error("not a multiple of 4096");
                 continue;

@@ -1,16 +1,15 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "model/log/event.hpp"
+#include "runner/kvm_actions.hpp"
 #include "runner/load_kvm_parts.hpp"
 
 namespace vtlsim::runner {
 namespace {
 
 using namespace model::kvm;
-
-constexpr std::string_view kReturns[] = {"ok", "eintr", "eagain", "einval"};  // as Return
-constexpr std::string_view kAccess[] = {"in", "out"};
-constexpr std::string_view kMmioAccess[] = {"read", "write"};
 
 ExitPattern read_pattern(const Node& node) {
     const Fields f = node.object({"exit", "reason", "access", "port", "direction", "mmio", "size",
@@ -23,13 +22,18 @@ ExitPattern read_pattern(const Node& node) {
     }
     if (const auto n = f.optional("access")) p.access = n->boolean();
     if (const auto n = f.optional("port")) p.port = n->integer<u16>();
-    if (const auto n = f.optional("direction")) p.in = n->one_of("a direction", kAccess) == 0;
-    if (const auto n = f.optional("mmio")) p.write = n->one_of("a direction", kMmioAccess) == 1;
-    if (const auto n = f.optional("size")) p.size = n->integer<u8>(1, 4);
+    if (const auto n = f.optional("direction"))
+        p.in = n->one_of("a direction", kKvmDirections) == 0;
+    if (const auto n = f.optional("mmio"))
+        p.write = n->one_of("a direction", kKvmMmioDirections) == 1;
+    if (const auto n = f.optional("size")) {
+        p.size = n->integer<u8>(1, 4);
+        if (p.size == 3) n->error("1, 2 or 4");
+    }
     if (const auto n = f.optional("count")) p.count = n->integer<u32>(1);
     if (const auto n = f.optional("phys")) p.phys = n->integer();
     if (const auto n = f.optional("result")) {
-        p.result = static_cast<Return>(n->one_of("a result of KVM_RUN", kReturns));
+        p.result = static_cast<Return>(n->one_of("a result of KVM_RUN", kKvmResults));
     }
     if (const auto n = f.optional("nth")) p.nth = n->integer<u32>(1);
     if (const auto n = f.optional("every"); n && n->boolean()) p.nth = 0;
@@ -39,14 +43,14 @@ ExitPattern read_pattern(const Node& node) {
 GuestDebug read_guest_debug(const Fields& f, const Labels& labels) {
     GuestDebug debug;
     if (const auto n = f.optional("single_step")) debug.single_step = n->boolean();
+    if (const auto n = f.optional("software_breakpoints")) debug.use_sw_bp = n->boolean();
     if (const auto n = f.optional("block_irq")) debug.block_irq = n->boolean();
     if (const auto n = f.optional("breakpoints")) {
         std::size_t count = 0;
         for (const Node& entry : n->array()) {
             const Fields b = entry.object({"at", "kind", "size"});
-            constexpr std::string_view kKinds[] = {"execute", "write", "io", "access"};
             const auto kind = b.optional("kind");
-            const u64 type = kind ? kind->one_of("a breakpoint", kKinds) : 0;
+            const u64 type = kind ? kind->one_of("a breakpoint", kKvmBreakpoints) : 0;
             u64 length = 0;
             if (const auto size = b.optional("size")) {
                 const u64 bytes = size->integer<u64>(1, 8);
@@ -68,57 +72,58 @@ GuestDebug read_guest_debug(const Fields& f, const Labels& labels) {
 }
 
 Action read_action(const Node& node, const Labels& labels) {
-    const Fields f = node.object({"do", "registers", "bytes", "at", "rip_minus", "value", "vector",
-                                  "single_step", "block_irq", "breakpoints"});
+    const auto rows = kvm_action_rows();
+    std::vector<std::string_view> names, keys{"do"};
+    for (const KvmActionRow& row : rows) names.push_back(row.name());
     Action a;
-    a.kind = static_cast<ActionKind>(
-        f.required("do").one_of("an action", model::format_words(model::Format::kvm_action)));
-    if (const auto n = f.optional("registers")) {
-        for (const Node& member : n->members()) {
-            if (const sim::RegInfo* row = read_kvm_register(member)) {
-                a.registers.emplace_back(row->reg, read_kvm_value(member, labels));
+    // What it is decides which keys there are.
+    std::optional<std::size_t> kind;
+    if (node.is_object()) {
+        const std::size_t errors = node.diagnostics().count();
+        for (const Node& member : node.members()) {
+            if (member.key() == "do") kind = member.one_of("an action", names);
+        }
+        if (node.diagnostics().count() != errors) return a;
+    }
+    const KvmActionRow& row = rows[kind.value_or(0)];
+    keys.insert(keys.end(), row.required.begin(), row.required.end());
+    keys.insert(keys.end(), row.optional.begin(), row.optional.end());
+    const Fields f = node.object(keys);
+    f.required("do");
+    a.kind = row.kind;
+    const auto has = [&](std::string_view key) {
+        return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
+    for (std::string_view key : row.required) f.required(key);
+    if (!kind) return a;
+    if (has("registers")) {
+        if (const auto n = f.optional("registers")) {
+            for (const Node& member : n->members()) {
+                if (const sim::RegInfo* reg = read_kvm_register(member)) {
+                    a.registers.emplace_back(reg->reg, read_kvm_value(member, labels));
+                }
             }
         }
     }
-    if (const auto n = f.optional("bytes")) a.bytes = n->bytes();
-    if (const auto n = f.optional("rip_minus")) {
-        a.address = 0 - n->integer<u64>(0, 15);
-        a.from_rip = true;
+    if (has("bytes")) {
+        if (const auto n = f.optional("bytes")) a.bytes = n->bytes();
     }
-    if (const auto n = f.optional("at")) a.address = labels.read_address(*n);
-    if (const auto n = f.optional("value")) a.value = n->integer();
-    if (const auto n = f.optional("vector")) a.value = n->integer<u8>();
-    const auto needs = [&](std::string_view key) {
-        if (!f.optional(key)) node.error(fmt::format("missing key \"{}\"", key));
-    };
-    switch (a.kind) {
-        case ActionKind::set_regs:
-        case ActionKind::sync_regs:
-            needs("registers");
-            break;
-        case ActionKind::write_memory:
-            if (!a.from_rip) needs("at");
-            needs("bytes");
-            break;
-        case ActionKind::answer:
-            needs("bytes");
-            break;
-        case ActionKind::init_sipi:
-        case ActionKind::interrupt:
-        case ActionKind::exception:
-            needs("vector");
-            break;
-        case ActionKind::mp_state:
-        case ActionKind::shadow:
-        case ActionKind::immediate_exit:
-        case ActionKind::irq_window:
-        case ActionKind::msr_error:
-            needs("value");
-            break;
-        default:
-            break;
+    if (has("value")) {
+        if (const auto n = f.optional("value")) a.value = n->integer<u64>(0, row.max_value);
     }
-    a.debug = read_guest_debug(f, labels);
+    if (has("vector")) {
+        if (const auto n = f.optional("vector")) a.value = n->integer<u8>();
+    }
+    if (a.kind == ActionKind::write_memory) {
+        const auto at = f.optional("at"), minus = f.optional("rip_minus");
+        if (at.has_value() == minus.has_value()) {
+            node.error("exactly one of \"at\" and \"rip_minus\" is needed");
+        }
+        if (minus) a.address = 0 - minus->integer<u64>(0, kMaxRipMinus);
+        if (at) a.address = labels.read_address(*at);
+        a.from_rip = minus.has_value();
+    }
+    if (a.kind == ActionKind::guest_debug) a.debug = read_guest_debug(f, labels);
     return a;
 }
 
@@ -169,8 +174,8 @@ Script read_kvm_userspace(const Node& node, const Labels& labels) {
         for (const Node& entry : n->array()) script.devices.push_back(read_device(entry));
     }
     if (const auto n = f.optional("userspace_msr")) script.userspace_msr = n->boolean();
-    if (const auto n = f.optional("max_exits")) script.max_exits = n->integer<u32>(1, 100'000);
-    if (const auto n = f.optional("max_steps")) script.max_steps = n->integer<u64>(1, 10'000'000);
+    if (const auto n = f.optional("max_exits")) script.max_exits = n->integer<u32>(1, kMaxKvmExits);
+    if (const auto n = f.optional("max_steps")) script.max_steps = n->integer<u64>(1, kMaxKvmSteps);
     return script;
 }
 

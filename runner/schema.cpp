@@ -9,97 +9,18 @@
 #include "model/vtl2/layout.hpp"
 #include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
+#include "runner/schema_parts.hpp"
 #include "sim/state/registers.hpp"
 
 namespace vtlsim::runner {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-// Node::integer(), Node::hex(), Node::bytes() and what starts a label, as regular expressions.
-constexpr std::string_view kNumber = "0x[0-9a-fA-F]+(_[0-9a-fA-F]+)*|0b[01]+|[0-9]+";
-constexpr std::string_view kBytes = "^([ \\t\\r\\n]*[0-9a-fA-F]{2})*[ \\t\\r\\n]*$";
-constexpr std::string_view kLabel = "(vtl2:)?[A-Za-z_.?@$~#][A-Za-z0-9_.?@$~#]*";
-
-std::string whole(std::string_view pattern) { return fmt::format("^({})$", pattern); }
-
-Json with(Json schema, std::string_view description, Json example) {
-    schema["description"] = description;
-    schema["examples"] = Json::array({std::move(example)});
-    return schema;
-}
-
-Json ref(std::string_view name) {
-    return {{"allOf", Json::array({{{"$ref", fmt::format("#/definitions/{}", name)}}})}};
-}
-
-// A number or its text. The bounds hold for both; a schema can only state them for the number, and
-// of 64 bits validators cannot tell the last one.
-Json integer(u64 min, u64 max) {
-    Json number = {{"type", "integer"}, {"minimum", min}};
-    if (max != ~u64{0}) number["maximum"] = max;
-    return {{"anyOf", Json::array({number, {{"type", "string"}, {"pattern", whole(kNumber)}}})}};
-}
-Json integer_to(u64 max) { return integer(0, max); }
-
-Json hex(u32 digits) {
-    return {{"type", "string"},
-            {"pattern", fmt::format("^0x([0-9a-fA-F]_?){{{}}}[0-9a-fA-F]$", digits - 1)}};
-}
-
-Json text(std::string_view pattern = {}) {
-    Json schema = {{"type", "string"}, {"minLength", 1}};
-    if (!pattern.empty()) schema["pattern"] = pattern;
-    return schema;
-}
-
-Json boolean() { return {{"type", "boolean"}}; }
-
-Json array(Json items) { return {{"type", "array"}, {"items", std::move(items)}}; }
-
-Json object(Json properties, std::initializer_list<std::string_view> required = {}) {
-    Json schema = {{"type", "object"}, {"additionalProperties", false}};
-    if (required.size() != 0) schema["required"] = required;
-    schema["properties"] = std::move(properties);
-    return schema;
-}
-
-template <class Rows, class Get>
-Json names(const Rows& rows, Get get) {
-    Json out = Json::array();
-    for (const auto& row : rows) out.push_back(get(row));
-    return out;
-}
+using namespace schema;
 
 // --- switches -----------------------------------------------------------------------------------
 
-Json switch_value(const model::SwitchRow& row) {
-    return {{"enum", names(row.values, [](const auto& v) { return v.name; })}};
-}
-
-// Every switch, with one value or, for variants, also with several.
 Json switches(bool several) {
-    Json properties = Json::object();
-    for (const model::SwitchRow& row : model::switch_rows()) {
-        std::string description = fmt::format("{} ({}).", row.meaning, row.source);
-        for (const model::SwitchValue& v : row.values) {
-            description += fmt::format("\n{}{}: {}.", v.name,
-                                       &v == row.values.data() ? " (default)" : "", v.meaning);
-        }
-        Json value = switch_value(row);
-        Json example = row.values.back().name;
-        if (several) {
-            Json list = array(value);
-            list["minItems"] = 1;
-            list["uniqueItems"] = true;
-            value = {{"anyOf", Json::array({value, list})}};
-            example = names(row.values, [](const auto& v) { return v.name; });
-        }
-        properties[std::string(row.name)] = with(value, description, std::move(example));
-    }
-    Json schema = object(std::move(properties));
-    if (several) schema["minProperties"] = 1;
-    return schema;
+    return switches_of(switch_properties(model::switch_rows(), several), several);
 }
 
 // --- the world ----------------------------------------------------------------------------------
@@ -115,19 +36,6 @@ Json registers() {
                  wide ? "0x" + std::string(row.bits / 4, '0') : fmt::format("{:#x}", row.reset));
     }
     return object(std::move(properties));
-}
-
-Json image(std::string_view at, std::initializer_list<std::string_view> required) {
-    Json schema = object(
-        {{"at", with(ref("address"), at, "0x2000")},
-         {"asm", with(ref("asm"),
-                      "Intel-syntax assembly (docs/assembly.md): one string, or one string a line.",
-                      Json::array({"again:  nop", "        jmp again"}))},
-         {"bytes",
-          with(ref("bytes"), "Bytes in order of address, two hexadecimal digits each.", "90 f4")}},
-        required);
-    schema["oneOf"] = Json::array({{{"required", {"asm"}}}, {{"required", {"bytes"}}}});
-    return schema;
 }
 
 Json guest() {
@@ -539,7 +447,9 @@ Json golden() {
 
 // The schema of a key of the scenario itself.
 Json like(std::string_view key) {
-    return {{"allOf", Json::array({{{"$ref", fmt::format("#/properties/{}", key)}}})}};
+    return {
+        {"allOf",
+         Json::array({{{"$ref", fmt::format("#/definitions/vtl_scenario/properties/{}", key)}}})}};
 }
 
 Json settings(std::string_view what) {
@@ -635,9 +545,20 @@ Json definitions() {
 
 }  // namespace
 
-std::string scenario_schema() {
-    Json include = array(text());
-    include["maxItems"] = kMaxIncludes;
+Json schema::image(std::string_view at, std::initializer_list<std::string_view> required) {
+    Json schema = object(
+        {{"at", with(ref("address"), at, "0x2000")},
+         {"asm", with(ref("asm"),
+                      "Intel-syntax assembly (docs/assembly.md): one string, or one string a line.",
+                      Json::array({"again:  nop", "        jmp again"}))},
+         {"bytes",
+          with(ref("bytes"), "Bytes in order of address, two hexadecimal digits each.", "90 f4")}},
+        required);
+    schema["oneOf"] = Json::array({{{"required", {"asm"}}}, {{"required", {"bytes"}}}});
+    return schema;
+}
+
+Json schema::head_properties() {
     Json properties = {
         {"$schema", with({{"type", "string"}}, "This schema, for editors.",
                          "../../docs/scenario.schema.json")},
@@ -645,6 +566,19 @@ std::string scenario_schema() {
         {"why",
          with(text(), "What it shows, and why that matters.", "The crash as the report tells it.")},
         {"source", with(text(), "Where the facts come from.", "hyperv-vtl.md 1.6")},
+        {"tags", with(array(text("^[^ \\t\\n,]+$")), "Words by which `vtlsim run --tag` chooses.",
+                      Json::array({"slow"}))}};
+    properties["name"]["maxLength"] = kMaxName;
+    return properties;
+}
+
+namespace {
+
+Json vtl_scenario() {
+    Json include = array(text());
+    include["maxItems"] = kMaxIncludes;
+    Json properties = head_properties();
+    properties.update(Json{
         {"switches", with(switches(false), "The model switches that are not at their default.",
                           {{"gpr_model", "shadow"}})},
         {"guest", with(guest(), "The guest: VTL0.", {{"code", {{"asm", "hlt"}}}})},
@@ -696,8 +630,6 @@ std::string scenario_schema() {
               "this file's holds. Paths are relative to this file's folder or to one of "
               "--include, and lie below it.",
               Json::array({"com1.part.json"}))},
-        {"tags", with(array(text("^[^ \\t\\n,]+$")), "Words by which `vtlsim run --tag` chooses.",
-                      Json::array({"slow"}))},
         {"xfail", with(xfail(),
                        "Known to fail: the reason, or a list of reasons for some variants. An "
                        "unexpected pass is a failure.",
@@ -719,16 +651,10 @@ std::string scenario_schema() {
                          {"guests", Json::array({{{"name", "in"}}})}})},
         {"show",
          with(array(text()), "Names as in \"state\" whose values the table of the variants prints.",
-              Json::array({"vtl0.rax"}))},
-    };
-    properties["name"]["maxLength"] = kMaxName;
+              Json::array({"vtl0.rax"}))}});
     properties["show"]["maxItems"] = kMaxShown;
-    Json schema = {{"$schema", "http://json-schema.org/draft-07/schema#"},
-                   {"title", "vtlsim scenario"},
-                   {"description",
-                    "A scenario of vtlsim (docs/scenarios.md). Made by `vtlsim schema`; do not "
-                    "edit."}};
-    schema.update(object(std::move(properties), {"name", "why", "source"}));
+    properties["kvm"] = kvm_key();
+    Json schema = object(std::move(properties), {"name", "why", "source"});
     // A fragment may have the rest.
     const auto required = [](std::string_view key) -> Json {
         return {{"required", Json::array({key})}};
@@ -737,7 +663,24 @@ std::string scenario_schema() {
         {{{"anyOf", Json::array({required("guest"), required("include")})}},
          {{"anyOf",
            Json::array({required("expect"), required("variants"), required("include")})}}});
+    return schema;
+}
+
+}  // namespace
+
+std::string scenario_schema() {
+    Json schema = {{"$schema", "http://json-schema.org/draft-07/schema#"},
+                   {"title", "vtlsim scenario"},
+                   {"description",
+                    "A scenario of vtlsim (docs/scenarios.md, docs/kvm.md). Made by `vtlsim "
+                    "schema`; do not edit."},
+                   {"type", "object"},
+                   {"if", {{"required", Json::array({"kvm"})}}},
+                   {"then", {{"$ref", "#/definitions/kvm_scenario"}}},
+                   {"else", {{"$ref", "#/definitions/vtl_scenario"}}}};
     schema["definitions"] = definitions();
+    schema["definitions"]["vtl_scenario"] = vtl_scenario();
+    schema["definitions"].update(kvm_definitions());
     return schema.dump(2) + "\n";
 }
 

@@ -36,6 +36,7 @@ void ModelVm::set_rflags(u64 value) {
 }
 
 void ModelVm::set_guest_debug(const GuestDebug& debug) {
+    if (debug.use_sw_bp) not_modelled("KVM_GUESTDBG_USE_SW_BP");
     const u64 rflags = get_rflags();
     debug_ = debug;
     singlestep_rip_ = debug_.single_step ? linear_rip() : 0;

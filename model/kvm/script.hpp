@@ -137,6 +137,7 @@ enum class ActionKind : u8 {
 struct GuestDebug {
     bool single_step = false;
     bool use_hw_bp = false;
+    bool use_sw_bp = false;  // INT3 is userspace's
     bool block_irq = false;
     std::array<u64, 4> address{};  // DR0 to DR3
     u64 dr7 = 0;

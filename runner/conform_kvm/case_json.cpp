@@ -113,6 +113,7 @@ ordered_json action_json(const Action& a) {
             break;
     }
     if (a.debug.single_step) out["single_step"] = true;
+    if (a.debug.use_sw_bp) out["software_breakpoints"] = true;
     if (a.debug.block_irq) out["block_irq"] = true;
     for (std::size_t i = 0; a.debug.use_hw_bp && i < a.debug.address.size(); ++i) {
         constexpr std::string_view kKinds[] = {"execute", "write", "io", "access"};

@@ -339,6 +339,7 @@ void RealVm::set_guest_debug(const model::kvm::GuestDebug& debug) {
     const auto add = [&](bool wanted, u32 flag) { out.control |= wanted ? flag : 0; };
     add(debug.single_step, KVM_GUESTDBG_SINGLESTEP);
     add(debug.use_hw_bp, KVM_GUESTDBG_USE_HW_BP);
+    add(debug.use_sw_bp, KVM_GUESTDBG_USE_SW_BP);
     add(debug.block_irq, KVM_GUESTDBG_BLOCKIRQ);
     add(out.control != 0, KVM_GUESTDBG_ENABLE);
     std::copy(debug.address.begin(), debug.address.end(), out.arch.debugreg);
