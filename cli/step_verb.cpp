@@ -62,8 +62,9 @@ constexpr KeyRow kPrompts[] = {{"r", "run "},   {"/", "search "}, {"b", "break "
                                {"p", "print "}, {"f", "follow "}, {":", ""}};
 
 constexpr std::string_view kHint =
-    "←→ step  n intercept  v switch  x mark  r run to  / search  b break  c continue  p print  "
-    "f follow  l last write  : command  ? help  q quit";
+    "←→ step  ? help  q quit  n intercept  v switch  x mark  r run to  / search  b break  c "
+    "continue  "
+    "p print  f follow  l last write  : command";
 
 std::vector<ScreenLine> lines_of(const std::string& text, std::size_t columns, std::size_t rows) {
     std::vector<ScreenLine> out;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # vtlsim step: commands from a script, and in a terminal, which is left as it was: after q, after
-# Ctrl-C, after SIGTERM, with another size in between.
+# Ctrl-C, after SIGTERM, while it is stopped by Ctrl-Z; with another size in between.
 set -euo pipefail
 vtlsim=$(cd "$1" && pwd)/vtlsim
 cd "$(dirname "$0")/../.."
@@ -91,8 +91,8 @@ for way in ("q", "ctrl-c", "term"):
         for fd in range(3):
             os.dup2(slave, fd)
         os.execv(vtlsim, [vtlsim, "step", crash])
-    got = read(master, b"q quit")
-    check(b"\x1b[?1049h" in got, "no other screen")
+    got = read(master, b"\x1b[30;1H")
+    check(b"\x1b[?1049h" in got and b"\x1b[30;1H" in got, "no other screen")
     check(termios.tcgetattr(slave) != before, "not raw")
     os.write(master, b"n")
     check(b"exit-io" in read(master, b"exit-io port"), "n finds the intercept")
@@ -105,6 +105,15 @@ for way in ("q", "ctrl-c", "term"):
     got = read(master, b"\x1b[20;1H")
     check(b"\x1b[20;1H" in got, "drawn anew in the new size")
     if way == "q":
+        os.write(master, b"\x1a")
+        got = read(master, b"\x1b[?1049l")
+        check(b"\x1b[?1049l" in got, "Ctrl-Z gives the screen back")
+        _, status = os.waitpid(pid, os.WUNTRACED)
+        check(os.WIFSTOPPED(status), "Ctrl-Z stops it")
+        check(termios.tcgetattr(slave) == before, "Ctrl-Z: the terminal is not as it was")
+        os.kill(pid, signal.SIGCONT)
+        got = read(master, b"\x1b[20;1H")
+        check(b"\x1b[?1049h" in got and b"\x1b[20;1H" in got, "drawn anew after Ctrl-Z")
         os.write(master, b"q")
     elif way == "ctrl-c":
         os.write(master, b"\x03")
