@@ -9,6 +9,7 @@
 #include "model/plugins.hpp"
 #include "model/vp_watcher.hpp"
 #include "model/vtl2/vtl2_kernel.hpp"
+#include "sim/mmu/walk.hpp"
 
 namespace vtlsim::model {
 
@@ -283,6 +284,13 @@ std::string World::hash() const { return fmt::format("{:016x}", board_.log.hash(
 Vec128 World::register_of(u8 vtl, Reg reg, unsigned vp) const {
     return hypervisors_[vp]->banks().view(board_.vps[vp].cpu.state(), board_.vps[vp].active_vtl,
                                           vtl, reg, board_.switches());
+}
+
+std::optional<u64> World::physical_of(unsigned vp, u64 linear) const {
+    const sim::CpuState s = board_.vps[vp].cpu.state();
+    if (s[Reg::identity_map] != 0) return linear;
+    const sim::Walk walk = sim::walk_tables(board_.machine, board_.vps[vp].active_vtl, s, linear);
+    return walk.end == sim::Walk::End::mapped ? std::optional(walk.physical) : std::nullopt;
 }
 
 }  // namespace vtlsim::model

@@ -93,14 +93,17 @@ class World {
     void read_memory(u64 address, std::span<u8> out) const { board_.machine.read(address, out); }
 
     // --- where the values lie, for recordings
-    // ----------------------------------------------------- Told of steps and events from now on;
-    // null: nobody is. It must not change the world.
+
+    // Told of steps and events from now on; null: nobody is. It must not change the world.
     void set_witness(Witness* witness) { board_.witness = witness; }
     const WorldConfig& config() const { return board_.config; }
     sim::CpuState cpu_state(unsigned vp) const { return board_.vps[vp].cpu.state(); }
     u8 active_vtl(unsigned vp) const { return board_.vps[vp].active_vtl; }
     const VtlBanks& banks(unsigned vp) const { return hypervisors_[vp]->banks(); }
     const sim::Memory& memory() const { return board_.machine.memory(); }
+    // Where a linear address of the code that runs on the VP lies, by its page tables as they are
+    // now, whatever they permit; nothing where nothing is mapped.
+    std::optional<u64> physical_of(unsigned vp, u64 linear) const;
     // The actor that took the last turn.
     ActorId acted() const { return acted_; }
 

@@ -104,7 +104,7 @@ class KvmReader {
         for (const Node& guest : guests) {
             Labels labels;
             KvmCase base_case;
-            base_case.guest = read_kvm_guest(guest, labels);
+            base_case.guest = read_kvm_guest(guest, labels, base_case.listing);
             base_case.labels = labels.by_address();
             for (const auto& [address, name] : base_case.labels) places[name].insert(address);
             std::vector<KvmCase> cases;

@@ -31,6 +31,7 @@ struct KvmCase {
     model::kvm::Guest guest;
     model::kvm::Script script;                        // without what the switch `act` adds
     std::vector<std::pair<u64, std::string>> labels;  // of the guest, by address
+    std::vector<SourceLine> listing;                  // of the guest's assembly
 };
 
 struct KvmVariant {

@@ -2,6 +2,7 @@
 
 #include "runner/kvm_actions.hpp"
 #include "runner/load_kvm_parts.hpp"
+#include "runner/trace/listing.hpp"
 #include "sim/asm/assembler.hpp"
 
 namespace vtlsim::runner {
@@ -12,7 +13,8 @@ using model::kvm::Mode;
 
 class GuestReader {
   public:
-    GuestReader(const Node& node, Labels& labels) : labels_(labels) {
+    GuestReader(const Node& node, Labels& labels, std::vector<SourceLine>& listing)
+        : labels_(labels), listing_(listing) {
         const Fields f = node.object(
             {"mode", "ram", "more_ram", "code", "entry", "registers", "memory", "gates"});
         guest_.mode =
@@ -99,6 +101,7 @@ class GuestReader {
             }
         }
         if (result.origin != at) node.error("the code does not start at \"at\"");
+        append_listing(listing_, source.text(), result, 0);
         return result.bytes;
     }
 
@@ -140,6 +143,7 @@ class GuestReader {
     }
 
     Labels& labels_;
+    std::vector<SourceLine>& listing_;
     Guest guest_;
 };
 
@@ -161,6 +165,8 @@ u64 read_kvm_value(const Node& node, const Labels& labels) {
     return number ? node.integer() : labels.read_address(node);
 }
 
-Guest read_kvm_guest(const Node& node, Labels& labels) { return GuestReader(node, labels).take(); }
+Guest read_kvm_guest(const Node& node, Labels& labels, std::vector<SourceLine>& listing) {
+    return GuestReader(node, labels, listing).take();
+}
 
 }  // namespace vtlsim::runner

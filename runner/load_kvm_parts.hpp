@@ -4,10 +4,13 @@
 #include "model/kvm/script.hpp"
 #include "runner/json/reader.hpp"
 #include "runner/labels.hpp"
+#include "runner/scenario.hpp"
 
 namespace vtlsim::runner {
 
-model::kvm::Guest read_kvm_guest(const Node& node, Labels& labels);
+// Appends the guest's assembly to `listing`.
+model::kvm::Guest read_kvm_guest(const Node& node, Labels& labels,
+                                 std::vector<SourceLine>& listing);
 model::kvm::Script read_kvm_userspace(const Node& node, const Labels& labels);
 
 // A register's value: a number, or a label of the guest.

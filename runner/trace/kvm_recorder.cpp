@@ -95,6 +95,7 @@ Recording record_kvm(const KvmScenario& scenario, std::size_t variant) {
     const auto events = run.log.events();
     const std::vector<u16> lanes = add_lanes(out, events);
     for (const auto& [address, name] : own.labels) out.labels.emplace(address, name);
+    add_lines(out, own.listing);
     out.turns.push_back({"vcpu", "", 0});
     for (const model::Event& e : events) {
         out.items.push_back({.step = e.step,

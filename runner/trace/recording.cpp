@@ -6,6 +6,17 @@
 
 namespace vtlsim::runner::trace {
 
+void add_lines(Recording& out, std::vector<SourceLine> lines) {
+    std::stable_sort(lines.begin(), lines.end(), [](const SourceLine& a, const SourceLine& b) {
+        return a.address < b.address;
+    });
+    for (SourceLine& line : lines) {
+        const auto label = out.labels.find(line.address);
+        out.code.push_back({line.address, line.vtl, label == out.labels.end() ? "" : label->second,
+                            std::move(line.text)});
+    }
+}
+
 void add_failures(Recording& out) {
     for (const Failure& f : out.result.failures) {
         u32 item = out.items.empty() ? 0 : static_cast<u32>(out.items.size() - 1);

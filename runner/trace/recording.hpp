@@ -139,6 +139,9 @@ struct Recording {
     std::vector<Write> initial_memory;
 };
 
+// Enters the code, sorted by address, with the labels that are there already.
+void add_lines(Recording& recording, std::vector<SourceLine> lines);
+
 // A note for each failure of the result, at the last item of its step; notes get sorted by item.
 void add_failures(Recording& recording);
 

@@ -183,17 +183,38 @@ class Recorder : public model::Witness {
         std::array<u8, 16> code{};
         std::memcpy(code.data(), event.args.data(), code.size());
         const sim::CpuState& state = known_[layout_.bank(event.vp, WorldLayout::kCpu)];
-        // Linear addresses are physical ones, or else only registers are followed.
-        const bool physical = state[Reg::identity_map] != 0;
         sim::CpuState now = state;
         now.set(Reg::rip, {event.rip, 0});
         pending_ = sim::data_flow(now, std::span(code).first(std::min<u64>(event.args[2], 15)));
         pending_vp_ = event.vp;
-        if (!physical) {
-            std::erase_if(pending_.moves, [](const sim::DataMove& m) { return m.to.memory; });
-            for (sim::DataMove& m : pending_.moves) {
-                std::erase_if(m.from, [](const sim::DataPlace& p) { return p.memory; });
+        if (state[Reg::identity_map] == 0) to_physical(pending_.moves);
+    }
+
+    // By the guest's own page tables; what is not mapped faults, and moves nothing.
+    void to_physical(std::vector<sim::DataMove>& moves) const {
+        std::vector<sim::DataMove> out;
+        for (const sim::DataMove& move : moves) {
+            std::vector<sim::DataPlace> from;
+            for (const sim::DataPlace& p : move.from) append_physical(p, from);
+            std::vector<sim::DataPlace> to;
+            append_physical(move.to, to);
+            for (const sim::DataPlace& p : to) out.push_back({p, from});
+        }
+        moves = std::move(out);
+    }
+    void append_physical(const sim::DataPlace& place, std::vector<sim::DataPlace>& out) const {
+        if (!place.memory) {
+            out.push_back(place);
+            return;
+        }
+        for (u64 done = 0; done < place.size;) {
+            const u64 linear = place.address + done;
+            const u64 part =
+                std::min(place.size - done, sim::kPageSize - (linear & sim::kPageMask));
+            if (const auto at = world_.physical_of(pending_vp_, linear)) {
+                out.push_back({true, place.reg, *at, part});
             }
+            done += part;
         }
     }
 
@@ -486,25 +507,17 @@ void add_head(Recording& out, const Scenario& scenario, const Variant& variant) 
 }
 
 void add_code(Recording& out, const Scenario& scenario, const model::World& world) {
-    std::map<u64, std::string>& labels = out.labels;
-    for (const auto& [address, name] : scenario.labels) labels.emplace(address, name);
+    for (const auto& [address, name] : scenario.labels) out.labels.emplace(address, name);
     std::vector<SourceLine> lines = scenario.listing;
     for (unsigned vp = 0; vp < world.config().vp_count(); ++vp) {
         const sim::AsmResult& kernel = world.vtl2_kernel(vp);
         append_listing(lines, model::vtl2_kernel_text(world.config().switches), kernel,
                        model::kVtl2);
         for (const sim::AsmSymbol& s : kernel.symbols) {
-            if (s.is_label) labels.emplace(s.value, s.name);
+            if (s.is_label) out.labels.emplace(s.value, s.name);
         }
     }
-    std::stable_sort(lines.begin(), lines.end(), [](const SourceLine& a, const SourceLine& b) {
-        return a.address < b.address;
-    });
-    for (SourceLine& line : lines) {
-        const auto label = labels.find(line.address);
-        out.code.push_back({line.address, line.vtl, label == labels.end() ? "" : label->second,
-                            std::move(line.text)});
-    }
+    add_lines(out, std::move(lines));
 }
 
 std::nullopt_t too_long(const Scenario& scenario, Diagnostics& diagnostics) {

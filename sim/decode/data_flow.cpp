@@ -24,6 +24,8 @@ std::optional<Reg> reg_of(ZydisRegister reg) {
             return gpr(id);
         case ZYDIS_REGCLASS_XMM:
             return id < 16 ? std::optional(offset(Reg::xmm0, id)) : std::nullopt;
+        case ZYDIS_REGCLASS_MMX:
+            return offset(Reg::fpr0, id);
         case ZYDIS_REGCLASS_CONTROL:
             switch (id) {
                 case 0:
@@ -41,6 +43,31 @@ std::optional<Reg> reg_of(ZydisRegister reg) {
             }
         default:
             return std::nullopt;
+    }
+}
+
+// ST(i) is physical register TOP + i. What an instruction pushes, it names by the new TOP.
+Reg stack_reg(u64 top, ZydisRegister reg) {
+    return offset(Reg::fpr0, (top + static_cast<u64>(ZydisRegisterGetId(reg))) & 7);
+}
+bool pushes(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_FLD:
+        case ZYDIS_MNEMONIC_FILD:
+        case ZYDIS_MNEMONIC_FBLD:
+        case ZYDIS_MNEMONIC_FLD1:
+        case ZYDIS_MNEMONIC_FLDL2T:
+        case ZYDIS_MNEMONIC_FLDL2E:
+        case ZYDIS_MNEMONIC_FLDPI:
+        case ZYDIS_MNEMONIC_FLDLG2:
+        case ZYDIS_MNEMONIC_FLDLN2:
+        case ZYDIS_MNEMONIC_FLDZ:
+        case ZYDIS_MNEMONIC_FSINCOS:
+        case ZYDIS_MNEMONIC_FPTAN:
+        case ZYDIS_MNEMONIC_FXTRACT:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -133,6 +160,16 @@ DataFlow data_flow(const CpuState& state, std::span<const u8> code) {
         if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && o.mem.type == ZYDIS_MEMOP_TYPE_MEM) {
             const DataPlace place = memory_place(state, insn, o);
             if (place.size != 0) used.push_back({place, false, read, write});
+        } else if (o.type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                   ZydisRegisterGetClass(o.reg.value) == ZYDIS_REGCLASS_X87) {
+            const u64 top = state[Reg::fsw] >> 11 & 7;
+            const u64 top_after = pushes(insn.mnemonic) ? top - 1 : top;
+            if (read)
+                used.push_back({{false, stack_reg(top, o.reg.value), 0, 0}, false, true, false});
+            if (write) {
+                used.push_back(
+                    {{false, stack_reg(top_after, o.reg.value), 0, 0}, false, false, true});
+            }
         } else if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) {
             if (const auto reg = reg_of(o.reg.value)) {
                 const bool counter = hidden && (*reg == Reg::rsp || is_string(insn));
@@ -141,7 +178,8 @@ DataFlow data_flow(const CpuState& state, std::span<const u8> code) {
         }
     }
     const bool constant = clears(insn, operands);
-    const bool exchange = insn.mnemonic == ZYDIS_MNEMONIC_XCHG;
+    const bool exchange =
+        insn.mnemonic == ZYDIS_MNEMONIC_XCHG || insn.mnemonic == ZYDIS_MNEMONIC_FXCH;
     for (const Used& to : used) {
         if (!to.write) continue;
         DataMove move{to.place, {}};

@@ -119,34 +119,62 @@ TEST_CASE("The JSON trace is the same each time, and has a version", "[trace]") 
     CHECK(doc["items"].size() > doc["turns"].size());
 }
 
-// From the assert back: the context's RAX is what VTL2 had at VMCALL, a constant of run_vp_once.
-TEST_CASE("Sources lead from the stale value to the instruction that made it", "[trace]") {
-    const Scenario crash = loaded(tests::source_file("scenarios/sidecar/crash-shadow.json"));
-    const trace::Recording r = recorded(crash);
-    const auto last_write = [&](bool memory, u64 where, u32 before) {
+// The texts of the items that wrote a place in memory, and what they wrote it from, latest first.
+std::vector<std::string> chain_to(const trace::Recording& r, u64 address) {
+    std::vector<std::string> chain;
+    bool memory = true;
+    u64 where = address;
+    auto before = static_cast<u32>(r.items.size());
+    while (chain.size() < 20) {
         const trace::Write* last = nullptr;
         for (const trace::Write& w : r.writes) {
             if (w.item < before && w.memory == memory && w.where == where) last = &w;
         }
-        REQUIRE(last != nullptr);
-        return last;
-    };
-    std::vector<std::string> chain;
-    bool memory = true;
-    u64 where = model::layout::kCommandPage + offsetof(model::CommandPage, cpu_context);
-    auto before = static_cast<u32>(r.items.size());
-    for (int i = 0; i < 20; ++i) {
-        const trace::Write* w = last_write(memory, where, before);
-        const trace::Item& item = r.items[w->item];
-        chain.push_back(item.text);
-        if (w->sources.empty()) break;
-        memory = w->sources[0].kind == trace::Source::Kind::memory;
-        where = w->sources[0].where;
-        before = w->item;
+        if (last == nullptr) break;
+        chain.push_back(r.items[last->item].text);
+        if (last->sources.empty()) break;
+        memory = last->sources[0].kind == trace::Source::Kind::memory;
+        where = last->sources[0].where;
+        before = last->item;
     }
-    CHECK(chain == std::vector<std::string>{"mov qword ptr fs:[0x0], rax", "to=2 reason=intercept",
-                                            "to=0 rax=0x0 rcx=0x12", "mov rax, rcx",
-                                            "xor ecx, ecx"});
+    return chain;
+}
+
+// From the assert back: the context's RAX is what VTL2 had at VMCALL, a constant of run_vp_once.
+TEST_CASE("Sources lead from the stale value to the instruction that made it", "[trace]") {
+    const Scenario crash = loaded(tests::source_file("scenarios/sidecar/crash-shadow.json"));
+    CHECK(chain_to(recorded(crash),
+                   model::layout::kCommandPage + offsetof(model::CommandPage, cpu_context)) ==
+          std::vector<std::string>{"mov qword ptr fs:[0x0], rax", "to=2 reason=intercept",
+                                   "to=0 rax=0x0 rcx=0x12", "mov rax, rcx", "xor ecx, ecx"});
+}
+
+TEST_CASE("Sources lead through the x87 stack", "[trace]") {
+    const Scenario guest = loaded(with_guest(R"({"code": {"asm": [
+        "mov rax, 5", "mov [0x2000], rax", "fild qword [0x2000]", "fldpi", "fxch st0, st1",
+        "fld st0", "fstp qword [0x2008]", "hlt"]}})"));
+    CHECK(chain_to(recorded(guest), 0x2008) ==
+          std::vector<std::string>{"fstp qword ptr [0x2008]", "fld st0", "fxch st1",
+                                   "fild qword ptr [0x2000]", "mov qword ptr [0x2000], rax",
+                                   "mov rax, 0x5"});
+}
+
+// The store crosses a page: 200FFCh lies at 7FFCh, the bytes from 201000h on at 9000h.
+TEST_CASE("Sources lead through memory behind the guest's own page tables", "[trace]") {
+    const trace::Recording r = recorded(loaded(with_guest(R"({
+        "code": {"asm": ["mov rbx, [0x201010]", "mov [0x200FFC], rbx", "mov eax, [0x201000]",
+                         "mov [0x201008], eax", "hlt"]},
+        "registers": {"identity_map": 0, "cr3": "0xA000"},
+        "memory": [{"at": "0xA000", "asm": "dq 0xB003"}, {"at": "0xB000", "asm": "dq 0xC003"},
+                   {"at": "0xC000", "asm": "dq 0x83, 0xD003"},
+                   {"at": "0xD000", "asm": "dq 0x7003, 0x9003"},
+                   {"at": "0x9010", "asm": "dq 0x1122334455667788"}]})")));
+    const std::vector<std::string> expected{
+        "mov dword ptr [0x201008], eax", "mov eax, dword ptr [0x201000]",
+        "mov qword ptr [0x200ffc], rbx", "mov rbx, qword ptr [0x201010]"};
+    CHECK(chain_to(r, 0x9008) == expected);
+    CHECK(chain_to(r, 0x7FFC) == std::vector(expected.end() - 2, expected.end()));
+    CHECK(chain_to(r, 0x200FFC).empty());
 }
 
 TEST_CASE("Every name fits its column", "[trace]") {
