@@ -36,7 +36,11 @@ class Run {
   }
   kind(i) { return this.kinds[this.items[i].kind]; }
   isInsn(i) { return this.items[i].kind === this.insn; }
-  isExit(i) { return this.kind(i).name.startsWith("exit-"); }
+  // The guest leaves; under KVM, where userspace sees it leave.
+  isExit(i) {
+    const name = this.kind(i).name;
+    return name.startsWith("exit-") || name === "kvm-exit";
+  }
   isSwitch(i) { return ["vtl-enter", "vtl-return", "bounce"].includes(this.kind(i).name); }
 
   // "mov al, dl", or "vtl-enter to=2 reason=intercept"

@@ -38,8 +38,10 @@ std::optional<u64> number(std::string_view text) {
     return value;
 }
 
+// The guest leaves; under KVM, where userspace sees it leave.
 bool is_exit(const Recording& r, u32 i) {
-    return r.kinds[r.items[i].kind].name.starts_with("exit-");
+    const std::string_view name = r.kinds[r.items[i].kind].name;
+    return name.starts_with("exit-") || name == "kvm-exit";
 }
 bool is_switch(const Recording& r, u32 i) {
     const std::string_view kind = r.kinds[r.items[i].kind].name;

@@ -17,6 +17,7 @@ const module_text = (name) => readFileSync(join(here, "node_modules", name), "ut
 
 const CRASH = "scenarios/sidecar/crash-shadow.json";
 const RACE = "scenarios/race/golden-g2.json";
+const KVM = "scenarios/kvm/wrong-rip.json";
 const FIXED = "scenarios/race/golden-g14.json";
 
 function trace(name, ...args) {
@@ -45,6 +46,7 @@ before(() => {
     crash: html("crash", CRASH),
     race: html("race", RACE),
     two: html("two", RACE, FIXED),
+    kvm: html("kvm", KVM, "--variant", "kvm=v0"),
     vps: html("vps", "scenarios/race/two-vps.json"),
     failing: html("failing", scenario("failing", (d) => {
       d.name = "failing";
@@ -137,6 +139,17 @@ test("follows a value back with the keyboard alone", () => browse({}, async (c) 
   assert.equal(await current(page), 166);
   assert.match(await page.evaluate(() => document.getElementById("live").textContent), /Step 166/);
 }));
+
+test("shows a KVM run: exits, the guest's code, the registers that userspace reads", () =>
+  browse({}, async (c) => {
+    const page = await open(c, urls.kvm);
+    await keys(page, "Home", "n");
+    assert.match(await text(page, "#step-panel .what"), /kvm-exit number=1.*io out port=0x80/);
+    assert.match(await text(page, "#code-panel"), /access:[^]*out\s+0x80, eax/);
+    assert.match(await text(page, "table.registers"), /vCPU, as userspace sees it[^]*rax\s+0x1\s/);
+    assert.deepEqual(page.problems, []);
+    await page.screenshot({path: join(pictures, "kvm.png")});
+  }));
 
 test("a permalink opens at its step and value", () => browse({}, async (c) => {
   let page = await open(c, urls.crash);
