@@ -5,7 +5,6 @@ target_compile_options(vtlsim_warnings INTERFACE
     -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${VTLSIM_WERROR}>:-Werror>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC bug 105651: at -O3 it sees overlapping copies in "text" + std::string. Shown, not fatal.
-    # The preset asan does the same for -Wmaybe-uninitialized: bug 105562, in <regex>.
     target_compile_options(vtlsim_warnings INTERFACE -Wno-error=restrict)
 endif()
 
@@ -15,6 +14,18 @@ function(vtlsim_use_own_rules target)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
     target_compile_features(${target} PUBLIC cxx_std_20)
     target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:vtlsim_warnings>)
+endfunction()
+
+# vtlsim_precompile(TARGET HEADER...): these, and what most files include, are compiled once for the
+# target. Clang only: of what it has precompiled, GCC forgets which headers are the system's and which
+# warnings their macros turn off. So the builds with GCC see that a file includes what it uses.
+function(vtlsim_precompile target)
+    if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+        return()
+    endif()
+    target_precompile_headers(${target} PRIVATE
+        <algorithm> <array> <map> <memory> <optional> <set> <span> <string> <string_view> <vector>
+        ${ARGN})
 endfunction()
 
 # vtlsim_add_layer(NAME [BELOW LAYER]): the static library vtlsim_NAME, alias vtlsim::NAME, of every

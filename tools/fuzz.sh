@@ -16,9 +16,10 @@ seconds=${1:-}
 shift || true
 targets=("$@")
 ((${#targets[@]})) || targets=(executor scenario assembler exec_request)
+mkdir -p build/fuzz
 declare -A runs=([executor]=3000 [scenario]=3000 [assembler]=3000 [exec_request]=6000)
 
-cmake --preset fuzz </dev/null >/dev/null
+cmake --preset asan </dev/null >/dev/null
 cmake --build --preset fuzz </dev/null
 
 # What each starts from: small texts that are already in the repository.
@@ -48,7 +49,7 @@ for target in "${targets[@]}"; do
         corpus=$(mktemp -d)
     fi
     make_seeds "$corpus" "$target"
-    if build/fuzz/fuzz/fuzz_"$target" "${arguments[@]}" "$corpus" >build/fuzz/"$target".log 2>&1; then
+    if build/asan/fuzz/fuzz_"$target" "${arguments[@]}" "$corpus" >build/fuzz/"$target".log 2>&1; then
         echo "fuzz $target: $(grep -o 'number_of_executed_units: .*' build/fuzz/"$target".log) inputs"
     else
         echo "fuzz $target: FAILED"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # suite.sh all|PRESET...: builds the given presets and runs every test on each: the unit tests, the
 # script tests, the scenarios; and compares the scenarios' results with those of the release build.
-# `all` is release, dev, clang, a short run of the fuzz targets and the checks that need no build.
+# `all` is release and dev (g++), asan (clang++), a short run of the fuzz targets and the checks that need
+# no build.
+# As many test programs run beside each other as there are processors.
 # The last line is "N passed, N failed, N skipped"; exits non-zero if one failed or none passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +14,7 @@ if (($# == 0)); then
 fi
 
 readonly time_limit=${VTLSIM_TEST_TIMEOUT:-900}  # seconds, for each program started
-readonly results=build/results                   # <preset>.json of each build
+readonly results=build/results  # <preset>.json of each build, <preset>-<part>.log of its tests
 passed=0 failed=0 skipped=0
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
@@ -109,42 +111,95 @@ compare_results() {
     fi
 }
 
-test_preset() {
-    local preset=$1 build=build/$1 json=$results/$1.json
-    echo "=== $preset"
-    if ! cmake --preset "$preset" </dev/null || ! cmake --build --preset "$preset" </dev/null; then
-        fail "build of $preset"
-        return
-    fi
-    run_unit_tests "$build unit tests" "$build/vtlsim_tests" "$build/unit.log"
-    run_script_tests "$build"
-    run_scenarios "$build scenarios" "$build" "$json"
-    compare_results "$preset"
+build_preset() {
+    local preset=$1
+    echo "=== build of $preset"
+    cmake --preset "$preset" </dev/null && cmake --build --preset "$preset" </dev/null
+}
+
+# What is wrong here, check_fuzz_targets says.
+build_fuzz() {
+    echo "=== build of the fuzz targets"
+    { cmake --preset asan && cmake --build --preset fuzz; } </dev/null || true
+}
+
+test_units() { run_unit_tests "build/$1 unit tests" "build/$1/vtlsim_tests" "build/$1/unit.log"; }
+test_rest() {
+    run_script_tests "build/$1"
+    run_scenarios "build/$1 scenarios" "build/$1" "$results/$1.json"
+}
+
+readonly places=$(nproc)
+started=()
+
+# start NAME COMMAND...: runs it in the background when there is a place, with counts of its own.
+start() {
+    local name=$1
+    shift
+    while (($(jobs -rp | wc -l) >= places)); do
+        wait -n || true
+    done
+    echo "=== started: $name"
+    started+=("$name")
+    (
+        passed=0 failed=0 skipped=0
+        "$@"
+        echo "$passed $failed $skipped" >"$results/$name.counts"
+    ) >"$results/$name.log" 2>&1 &
+}
+
+finish() {
+    local name counts
+    wait
+    for name in "${started[@]}"; do
+        echo "=== $name"
+        cat "$results/$name.log"
+        if read -r -a counts <"$results/$name.counts"; then
+            passed=$((passed + counts[0]))
+            failed=$((failed + counts[1]))
+            skipped=$((skipped + counts[2]))
+        else
+            fail "$name: ended without a count"
+        fi
+    done
 }
 
 tools/setup.sh test
 mkdir -p "$results"
+rm -f "$results"/*.counts
+everything=false
+presets=("$@")
 if [[ $* == all ]]; then
-    rm -f "$results"/*.json
-    check_format
-    presets=(release dev)
-    if command -v clang++-14 >/dev/null; then
-        presets+=(clang)
-    else
-        skip "preset clang: no clang++-14"
-    fi
-else
-    presets=("$@")
-    for preset in "${presets[@]}"; do
-        rm -f "$results/$preset.json"
-    done
+    everything=true
+    presets=(release dev asan)
 fi
+
+if $everything; then check_format; fi
+built=()
 for preset in "${presets[@]}"; do
-    test_preset "$preset"
+    rm -f "$results/$preset.json"
+    if [[ $preset =~ ^(clang|asan)$ ]] && ! command -v clang++-14 >/dev/null; then
+        skip "preset $preset: no clang++-14"
+    elif build_preset "$preset"; then
+        built+=("$preset")
+    else
+        fail "build of $preset"
+    fi
 done
-if [[ $* == all ]]; then
-    check_fuzz_targets
-fi
+if $everything; then build_fuzz; fi
+
+# What takes longest is built last.
+for ((i = ${#built[@]} - 1; i >= 0; --i)); do
+    start "${built[i]}-units" test_units "${built[i]}"
+done
+if $everything; then start fuzz check_fuzz_targets; fi
+for preset in "${built[@]}"; do
+    start "$preset-rest" test_rest "$preset"
+done
+finish
+for preset in "${built[@]}"; do
+    compare_results "$preset"
+done
 
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0 && passed > 0))
