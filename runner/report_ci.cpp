@@ -1,10 +1,12 @@
-// Reports in the formats of others: JUnit's XML as Ant defines it, and TAP 13.
+// Reports in the formats of others: JUnit's XML as Ant defines it, extended by `skipped` as Jenkins
+// does, and TAP 13.
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "runner/json/scanner.hpp"
 #include "runner/report.hpp"
+#include "vtlsim_version.hpp"
 
 namespace vtlsim::runner {
 namespace {
@@ -54,7 +56,7 @@ std::string junit_case(const Result& r) {
     if (r.status == Status::pass) return out + "/>\n";
     if (r.status == Status::xfail) {
         return out + fmt::format(
-                         ">\n      <skipped message=\"fails as expected: {}\"/>\n"
+                         ">\n      <skipped>fails as expected: {}</skipped>\n"
                          "    </testcase>\n",
                          xml(r.xfail));
     }
@@ -108,13 +110,15 @@ std::string junit_report(const std::vector<FileResults>& files, const std::strin
             seconds += r.seconds;
         }
         const Result& any = file.results.front();
-        // Ant's schema: no blank around a name, and all of these attributes.
+        // Ant's schema: no blank around a name, all of these attributes, and no other. Jenkins' wants a
+        // property where there are properties.
         out += fmt::format(
             "  <testsuite name=\"{}\" package=\"{}\" id=\"{}\" tests=\"{}\" failures=\"{}\" "
-            "errors=\"{}\" skipped=\"{}\" time=\"{:.3f}\" timestamp=\"{}\" "
-            "hostname=\"localhost\">\n    <properties/>\n",
-            xml(any.scenario), xml(any.file), id++, file.results.size(), failures, errors, skipped,
-            seconds, timestamp);
+            "errors=\"{}\"{} time=\"{:.3f}\" timestamp=\"{}\" hostname=\"localhost\">\n"
+            "    <properties>\n      <property name=\"vtlsim\" value=\"{}\"/>\n    </properties>\n",
+            xml(any.scenario), xml(any.file), id++, file.results.size(), failures, errors,
+            skipped == 0 ? "" : fmt::format(" skipped=\"{}\"", skipped), seconds, timestamp,
+            kVersion);
         for (const Result& r : file.results) out += junit_case(r);
         out += "    <system-out></system-out>\n    <system-err></system-err>\n  </testsuite>\n";
     }

@@ -11,7 +11,7 @@ case $purpose in
     build) ;;
     test)
         optional+=(clang-14 libclang-rt-14-dev clang-format-14 nasm libunicorn-dev libbenchmark-dev
-            chromium)
+            chromium libxml2-utils perl)
         # A newer one than Debian's, from elsewhere, will do.
         command -v node >/dev/null || optional+=(nodejs)
         command -v npm >/dev/null || optional+=(npm)
@@ -29,7 +29,7 @@ This is not a Debian machine, so nothing is installed for you. vtlsim needs:
   CMake 3.25, Ninja, a C++20 compiler (g++ 12 or clang++ 14 and newer),
   Zydis 4.0 with Zycore, fmt 9.1, nlohmann-json 3.11, CLI11 2.1, valijson 1.0, xxHash 0.8, MPFR 4.2,
   and for the tests Catch2 2.13 or 3, clang++-14 with its compiler-rt (libFuzzer), clang-format-14,
-  nasm, Unicorn 2.0, and for those of the trace viewer chromium, node 18 and npm.
+  nasm, Unicorn 2.0, xmllint, perl, node 20 and npm, and for those of the trace viewer chromium.
 EOF
     exit 0
 fi

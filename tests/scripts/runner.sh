@@ -108,20 +108,6 @@ expect 0 run . --bless --filter g  # a filter prunes nothing
 expect 1 run . --bless
 [[ ! -e old.trace && -e other.trace && -e g.trace ]] || problem "--bless does not prune: $(ls)"
 
-# --- reports ---
-expect 1 run . --format junit -o report.xml
-if command -v xmllint >/dev/null; then
-    xmllint --noout --schema "$source_dir/tests/junit.xsd" report.xml 2>err || problem "JUnit: $(cat err)"
-fi
-has 'fails as expected: not &lt;fixed&gt; &amp; &quot;late&quot;' report.xml
-expect 1 run . --format tap -o report.tap
-if command -v prove >/dev/null; then
-    prove report.tap >out 2>&1 && problem "prove passes what fails"
-    has 'Failed 2/8 subtests' out
-    expect 0 run a.json d.json --format tap -o good.tap
-    prove good.tap >out 2>&1 || problem "prove: $(cat out)"
-fi
-
 # --- determinism ---
 cd "$source_dir"
 "$vtlsim" run scenarios --verify-determinism >"$dir/out" || problem "runs differ: $(cat "$dir/out")"
