@@ -110,8 +110,8 @@ std::string junit_report(const std::vector<FileResults>& files, const std::strin
             seconds += r.seconds;
         }
         const Result& any = file.results.front();
-        // Ant's schema: no blank around a name, all of these attributes, and no other. Jenkins' wants a
-        // property where there are properties.
+        // Ant's schema: no blank around a name, all of these attributes, and no other. Jenkins'
+        // wants a property where there are properties.
         out += fmt::format(
             "  <testsuite name=\"{}\" package=\"{}\" id=\"{}\" tests=\"{}\" failures=\"{}\" "
             "errors=\"{}\"{} time=\"{:.3f}\" timestamp=\"{}\" hostname=\"localhost\">\n"

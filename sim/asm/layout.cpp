@@ -257,7 +257,6 @@ class Layout final : public EvaluationScope {
         }
         const std::size_t errors_before = errors_.errors().size();
         for (u64 i = 0; i < count && !stopped_; ++i) {
-            here_ = address();
             if (!spend(1, statement.column)) return;
             if (statement.kind == StatementKind::instruction) {
                 emit_instruction(statement, state);
@@ -313,7 +312,7 @@ class Layout final : public EvaluationScope {
         }
         if (pass_ >= kPassesBeforeLong) state.long_jump = true;
         Encoded encoded = encode_instruction(statement.instruction, statement.column,
-                                             statement.mode, here_, operands, state.long_jump);
+                                             statement.mode, address(), operands, state.long_jump);
         if (!encoded.error.empty()) return fail(encoded.error_column, std::move(encoded.error));
         if (!moves && !encoded.relative) state.fixed = encoded;
         append_encoded(statement, encoded);

@@ -106,16 +106,24 @@ class Lexer {
     bool lex_number(std::size_t skip) {
         std::size_t end = at_ + skip;
         while (end < line_.size() && in_number(line_[end])) ++end;
-        if (end < line_.size() && line_[end] == '.' && skip == 0) return lex_real(end);
         const std::string_view text = line_.substr(at_ + skip, end - at_ - skip);
+        if (skip == 0 && end < line_.size() && line_[end] == '.') return lex_real(end + 1);
+        if (skip == 0 && has_exponent(text)) return lex_real(end);
         const auto value = skip == 1 ? digits_value(text, 16) : number_value(text);
         if (!value) return fail(at_, quoted(text) + " is not a number of at most 64 bits");
         push(TokenKind::number, end - at_).value = *value;
         return true;
     }
 
-    bool lex_real(std::size_t dot) {
-        std::size_t end = dot + 1;
+    // 1e5, or the 1e of 1e-5; 1e5h is hexadecimal.
+    static bool has_exponent(std::string_view text) {
+        const std::size_t letter = text.find_first_not_of("0123456789");
+        return letter != std::string_view::npos && (text[letter] | 0x20) == 'e' &&
+               text.find_first_not_of("0123456789", letter + 1) == std::string_view::npos;
+    }
+
+    // Goes on at `end`, where there is no point any more.
+    bool lex_real(std::size_t end) {
         while (end < line_.size() &&
                (in_number(line_[end]) ||
                 ((line_[end] == '+' || line_[end] == '-') && (line_[end - 1] | 0x20) == 'e')))

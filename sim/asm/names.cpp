@@ -28,7 +28,7 @@ constexpr std::array<Alias, 14> kConditionAliases{{{"c", "b"},
                                                    {"ng", "le"},
                                                    {"g", "nle"}}};
 
-constexpr std::array<Alias, 14> kAliases{{{"sal", "shl"},
+constexpr std::array<Alias, 17> kAliases{{{"sal", "shl"},
                                           {"xlatb", "xlat"},
                                           {"loopz", "loope"},
                                           {"loopnz", "loopne"},
@@ -41,15 +41,20 @@ constexpr std::array<Alias, 14> kAliases{{{"sal", "shl"},
                                           {"popaw", "popa"},
                                           {"iretw", "iret"},
                                           {"int03", "int3"},
-                                          {"int01", "int1"}}};
+                                          {"int01", "int1"},
+                                          {"fneni", "feni8087_nop"},
+                                          {"fndisi", "fdisi8087_nop"},
+                                          {"fsetpm", "fsetpm287_nop"}}};
 
-// Names without operand size in the text take the mode's (SDM vol. 2, IRET, PUSHF, POPF, PUSHA).
+// Names without operand size in the text: of 16, 32 and 64 bits, by a prefix or the mode
+// (SDM vol. 2, IRET, PUSHF, POPF, PUSHA).
 struct SizedByMode {
     std::string_view name;
-    std::array<ZydisMnemonic, 3> by_mode;  // indexed by AsmMode
+    std::array<ZydisMnemonic, 3> by_width;
+    unsigned default_in_64 = 64;
 };
 constexpr std::array<SizedByMode, 5> kSizedByMode{{
-    {"iret", {ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETD}},
+    {"iret", {ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ}, 32},
     {"pushf", {ZYDIS_MNEMONIC_PUSHF, ZYDIS_MNEMONIC_PUSHFD, ZYDIS_MNEMONIC_PUSHFQ}},
     {"popf", {ZYDIS_MNEMONIC_POPF, ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_POPFQ}},
     {"pusha", {ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_PUSHAD}},
@@ -194,12 +199,18 @@ constexpr std::array<Prefix, 15> kPrefixes{{
 
 }  // namespace
 
-std::optional<MnemonicName> find_mnemonic(std::string_view name, AsmMode mode) {
+std::optional<MnemonicName> find_mnemonic(std::string_view name, AsmMode mode,
+                                          unsigned operand_bits) {
     const MnemonicName* found = mnemonic_table().find(name);
     if (found == nullptr) return std::nullopt;
     for (const SizedByMode& sized : kSizedByMode) {
         if (sized.name != name) continue;
-        return MnemonicName{sized.by_mode[static_cast<std::size_t>(mode)]};
+        unsigned bits = 16U << static_cast<unsigned>(mode);
+        if (bits == 64) bits = sized.default_in_64;
+        if (operand_bits != 0) bits = operand_bits;
+        MnemonicName entry{sized.by_width[bits / 32]};
+        entry.has_width = true;
+        return entry;
     }
     return *found;
 }

@@ -19,10 +19,13 @@ struct MnemonicName {
     bool far_branch = false;  // retf
     bool wait_first = false;  // fstcw is fwait followed by fnstcw
     i8 predicate = -1;        // cmpeqsd is cmpsd with the last operand 0
+    bool has_width = false;   // Zydis' mnemonic has a prefix' operand size in it
 };
 
-// `name` is in lower case. `mode` decides names such as iret, whose operand size is the mode's.
-std::optional<MnemonicName> find_mnemonic(std::string_view name, AsmMode mode);
+// `name` is in lower case. Names such as iret have the operand size of a prefix (`operand_bits`),
+// or where that is 0 the mode's.
+std::optional<MnemonicName> find_mnemonic(std::string_view name, AsmMode mode,
+                                          unsigned operand_bits = 0);
 
 // Every name find_mnemonic knows, sorted.
 std::span<const std::string_view> mnemonic_names();

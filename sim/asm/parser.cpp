@@ -321,11 +321,12 @@ class ProgramParser final : public SymbolNames {
         }
         const Token& token = cursor.next();
         statement.column = token.column;
-        const auto name = find_mnemonic(word, mode_);
+        const auto name = find_mnemonic(word, mode_, instruction.operand_bits);
         if (!name) return unknown_instruction(token, word, cursor.line);
         instruction.name = *name;
         instruction.text = word;
-        if (name->operand_bits != 0) instruction.operand_bits = name->operand_bits;
+        if (name->operand_bits != 0 || name->has_width)
+            instruction.operand_bits = name->operand_bits;
         if (cursor.peek().kind == TokenKind::end || cursor.peek().is("]")) {
             instruction.name.mnemonic = without_operands(name->mnemonic);
             return true;

@@ -3,28 +3,21 @@
 // addresses in the code are compared as the number of the instruction they point at.
 // Run: build/<preset>/vtlsim_tests "[asm][nasm]"
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 #include <vector>
 
-#include <Zydis/Zydis.h>
-
+#include "runner/format.hpp"
 #include "sim/asm/assembler.hpp"
 #include "tests/asm/nasm_corpus.hpp"
+#include "tests/asm/nasm_peer.hpp"
 #include "tests/catch.hpp"
 
 namespace vtlsim::sim {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Every line `pattern` stands for.
 void expand(std::string_view pattern, std::vector<std::string>& lines) {
@@ -67,70 +60,20 @@ std::vector<std::string> with_memory(const std::vector<std::string>& lines,
     return result;
 }
 
-class TemporaryFolder {
-  public:
-    TemporaryFolder() {
-        std::string pattern = (fs::temp_directory_path() / "vtlsim-nasm-XXXXXX").string();
-        REQUIRE(mkdtemp(pattern.data()) != nullptr);
-        path_ = pattern;
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    const fs::path& path() const { return path_; }
-
-  private:
-    fs::path path_;
-};
-
-std::vector<u8> run_nasm(const std::string& text) {
-    const TemporaryFolder folder;
-    const fs::path& dir = folder.path();
-    std::ofstream(dir / "in.asm") << text;
-    const std::string command =
-        "cd '" + dir.string() + "' && nasm -w-all -f bin -o out in.asm 2>err";
-    const int status = std::system(command.c_str());
-    std::ifstream errors(dir / "err");
-    INFO("nasm: " << std::string(std::istreambuf_iterator<char>(errors), {}));
-    REQUIRE(status == 0);
-    std::ifstream out(dir / "out", std::ios::binary);
-    return {std::istreambuf_iterator<char>(out), {}};
-}
-
-struct Decoded {
-    ZydisDecodedInstruction instruction;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    u64 address;
-    std::span<const u8> bytes;
-};
-
 struct Stream {
-    std::vector<Decoded> list;
+    std::vector<Instruction> list;
     std::map<u64, std::size_t> index;  // by address
     u64 end = 0;
 };
 
 Stream decode_all(const std::vector<u8>& bytes, AsmMode mode) {
-    constexpr ZydisMachineMode kModes[] = {
-        ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_MACHINE_MODE_LONG_64};
-    constexpr ZydisStackWidth kStacks[] = {ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32,
-                                           ZYDIS_STACK_WIDTH_64};
-    const auto m = static_cast<std::size_t>(mode);
-    ZydisDecoder decoder;
-    REQUIRE(ZYAN_SUCCESS(ZydisDecoderInit(&decoder, kModes[m], kStacks[m])));
     Stream stream;
     for (std::size_t at = 0; at < bytes.size();) {
-        Decoded decoded{};
-        decoded.address = at;
-        REQUIRE(ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.data() + at, bytes.size() - at,
-                                                    &decoded.instruction, decoded.operands)));
-        decoded.bytes = std::span(bytes).subspan(at, decoded.instruction.length);
+        const auto decoded = decode(std::span(bytes).subspan(at), mode, at);
+        REQUIRE(decoded);
         stream.index[at] = stream.list.size();
-        stream.list.push_back(decoded);
-        at += decoded.instruction.length;
+        stream.list.push_back(*decoded);
+        at += decoded->instruction.length;
     }
     stream.end = bytes.size();
     stream.index[stream.end] = stream.list.size();
@@ -142,86 +85,6 @@ std::string place(const Stream& stream, u64 address) {
     if (address > stream.end) return "end+" + std::to_string(address - stream.end);
     const auto found = stream.index.find(address);
     return found == stream.index.end() ? "inside" : "#" + std::to_string(found->second);
-}
-
-u64 low_bits(u64 value, unsigned bits) {
-    return bits >= 64 ? value : value & ((u64{1} << bits) - 1);
-}
-
-std::string meaning_of_operand(const Stream& stream, const Decoded& decoded,
-                               const ZydisDecodedOperand& operand) {
-    const unsigned immediate_bits =
-        std::max<unsigned>(decoded.operands[0].size, decoded.instruction.operand_width);
-    std::ostringstream text;
-    text << std::hex;
-    switch (operand.type) {
-        case ZYDIS_OPERAND_TYPE_REGISTER:
-            text << ZydisRegisterGetString(operand.reg.value);
-            break;
-        case ZYDIS_OPERAND_TYPE_POINTER:
-            text << operand.ptr.segment << ":" << operand.ptr.offset;
-            break;
-        case ZYDIS_OPERAND_TYPE_IMMEDIATE:
-            if (operand.imm.is_relative) {
-                u64 target = 0;
-                REQUIRE(ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&decoded.instruction, &operand,
-                                                              decoded.address, &target)));
-                text << place(stream, target);
-            } else {
-                text << low_bits(operand.imm.value.u, immediate_bits);
-            }
-            break;
-        default: {
-            const auto& mem = operand.mem;
-            text << operand.size << " " << ZydisRegisterGetString(mem.segment) << ":";
-            if (mem.base == ZYDIS_REGISTER_RIP) {
-                text << place(stream, decoded.address + decoded.instruction.length +
-                                          static_cast<u64>(mem.disp.value));
-                break;
-            }
-            text << ZydisRegisterGetString(mem.base) << "+" << ZydisRegisterGetString(mem.index);
-            if (mem.index != ZYDIS_REGISTER_NONE) text << "*" << std::max<u32>(mem.scale, 1);
-            text << "+"
-                 << low_bits(static_cast<u64>(mem.disp.value), decoded.instruction.address_width);
-        }
-    }
-    return text.str();
-}
-
-// One instruction as text that is equal for both assemblers exactly when they mean the same.
-std::string meaning(const Stream& stream, const Decoded& decoded) {
-    constexpr u64 kPrefixes = ZYDIS_ENCODABLE_PREFIXES & ~u64{ZYDIS_ATTRIB_HAS_BND};
-    const ZydisDecodedInstruction& instruction = decoded.instruction;
-    std::vector<std::string> operands;
-    for (u8 i = 0; i < instruction.operand_count_visible; ++i)
-        operands.push_back(meaning_of_operand(stream, decoded, decoded.operands[i]));
-    // xchg is symmetric, and the register operand of a long nop means nothing.
-    if (instruction.mnemonic == ZYDIS_MNEMONIC_XCHG && operands[0] > operands[1])
-        std::swap(operands[0], operands[1]);
-    if (instruction.mnemonic == ZYDIS_MNEMONIC_NOP && operands.size() == 2) operands.pop_back();
-    std::ostringstream text;
-    text << ZydisMnemonicGetString(instruction.mnemonic) << " " << std::hex
-         << (instruction.attributes & kPrefixes);
-    for (const std::string& operand : operands) text << ", " << operand;
-    // Hidden operands show the operand and address size of stosd, iretq and the like.
-    for (u8 i = instruction.operand_count_visible; i < instruction.operand_count; ++i) {
-        const ZydisDecodedOperand& operand = decoded.operands[i];
-        if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.reg.value != ZYDIS_REGISTER_RIP)
-            text << " " << ZydisRegisterGetString(operand.reg.value);
-        if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY)
-            text << " [" << ZydisRegisterGetString(operand.mem.base) << "]" << operand.size;
-    }
-    return text.str();
-}
-
-std::string hex_bytes(std::span<const u8> bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string text;
-    for (const u8 byte : bytes) {
-        text += kDigits[byte >> 4];
-        text += kDigits[byte & 15];
-    }
-    return text;
 }
 
 void compare_with_nasm(AsmMode mode, const std::vector<std::string>& lines) {
@@ -237,19 +100,21 @@ void compare_with_nasm(AsmMode mode, const std::vector<std::string>& lines) {
                               << "': " << error.message);
     }
     REQUIRE(ours.ok());
-    const std::vector<u8> nasm_bytes = run_nasm(text);
+    const NasmResult nasm = run_nasm(text);
+    for (const auto& [line, error] : nasm.errors) UNSCOPED_INFO("nasm: " << line << ": " << error);
+    REQUIRE(nasm.errors.empty());
     const Stream a = decode_all(ours.bytes, mode);
-    const Stream b = decode_all(nasm_bytes, mode);
+    const Stream b = decode_all(nasm.bytes, mode);
     REQUIRE(a.list.size() == ours.lines.size());
     for (std::size_t i = 0; i < std::min(a.list.size(), b.list.size()); ++i) {
-        INFO("line '" << lines[ours.lines[i].line - 4] << "', ours " << hex_bytes(a.list[i].bytes)
-                      << ", nasm " << hex_bytes(b.list[i].bytes));
-        CHECK(meaning(a, a.list[i]) == meaning(b, b.list[i]));
+        INFO("line '" << lines[ours.lines[i].line - 4] << "', ours "
+                      << runner::bytes_text(a.list[i].bytes) << ", nasm "
+                      << runner::bytes_text(b.list[i].bytes));
+        CHECK(meaning(a.list[i], [&](u64 to) { return place(a, to); }) ==
+              meaning(b.list[i], [&](u64 to) { return place(b, to); }));
     }
     CHECK(a.list.size() == b.list.size());
 }
-
-bool have_nasm() { return std::system("nasm -v >/dev/null 2>&1") == 0; }
 
 std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
     a.insert(a.end(), b.begin(), b.end());
@@ -293,6 +158,138 @@ TEST_CASE("64-bit code means what nasm makes of it", "[asm][nasm]") {
     }
     compare_with_nasm(AsmMode::bits64, expand_all(kCorpusAll));
     compare_with_nasm(AsmMode::bits64, memory + expand_all(kCorpus64));
+}
+
+namespace {
+
+void same_bytes(const std::string& text) {
+    INFO(text);
+    const AsmResult ours = assemble(text, {});
+    for (const AsmError& e : ours.errors)
+        UNSCOPED_INFO(e.line << ":" << e.column << ": " << e.message);
+    REQUIRE(ours.ok());
+    const NasmResult nasm = run_nasm(text);
+    for (const auto& [line, error] : nasm.errors) UNSCOPED_INFO("nasm: " << line << ": " << error);
+    REQUIRE(nasm.errors.empty());
+    CHECK(runner::bytes_text(ours.bytes) == runner::bytes_text(nasm.bytes));
+}
+
+// Jumps forth and back over random distances around the reach of the short form.
+std::string random_jumps(unsigned bits, u32 seed) {
+    const auto next = [&seed](u32 below) {
+        seed = seed * 1664525 + 1013904223;
+        return (seed >> 8) % below;
+    };
+    constexpr std::string_view kJumps[] = {"jmp", "jz", "jnbe", "call", "jmp near", "jno"};
+    std::ostringstream text;
+    text << "bits " << bits << "\norg 0x100\n";
+    constexpr u32 kLabels = 60;
+    for (u32 label = 0; label < kLabels; ++label) {
+        text << "l" << label << ":\n";
+        for (u32 i = next(4); i > 0; --i) {
+            const u32 target = std::min(kLabels - 1, label + next(7) - std::min(label, 3U));
+            text << kJumps[next(6)] << " l" << target << "\n";
+        }
+        text << "times " << next(60) << " nop\n";
+    }
+    return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("Jumps are relaxed as nasm does", "[asm][nasm]") {
+    if (!have_nasm()) VTLSIM_SKIP("nasm is not installed");
+    for (const unsigned bits : {16U, 32U, 64U})
+        for (const u32 seed : {1U, 2U, 3U, 4U}) same_bytes(random_jumps(bits, seed));
+}
+
+TEST_CASE("Directives, labels and expressions give nasm's bytes", "[asm][nasm]") {
+    if (!have_nasm()) VTLSIM_SKIP("nasm is not installed");
+    same_bytes(R"(bits 64
+org 0x7c00
+start:  jmp .end
+.data   db 1, 'two', "3", `4\n\t\x41\0`, -1
+.word:  dw 0x1234, 'ab', 'abc', later, -2
+        dd 0A5h, 0b1010_0101, 0o17, 17q, $ - $$, 1.5, -2.25e3, 'abcde'
+        dq 0x123456789abcdef0, later - start, 3.141592653589793, start.word, 1e-3
+        align 16
+.end:   resb 3
+        resw 2
+        resd 1
+        resq 1
+        times 3 db 0xaa
+        times 4 dw $ - start
+        times 510 - ($ - $$) db 0
+        dw 0xaa55
+size    equ $ - start
+other:
+.data:  dd size, size * 3 + 1, (size | 0xf) ^ 0x33, ~size, -size, size % 7, size / 7, 1 << 5, 0x100 >> 3
+        dd (1 + 2) * 3 - 4, 7 & 12 | 1, 2 * 3 + 4 * 5, 10 - 3 - 2, 1 << 2 + 1, - -5, +3, 7 // 2, -7 // 2, -7 %% 4
+        dq start.data, other.data, .data
+later   equ 0x55 + forward
+forward equ 3
+)");
+    same_bytes(R"(bits 16
+org 0x100
+        mov ax, msg
+        mov dx, msg.end - msg
+        mov [es:msg + 2], ax
+        jmp 0x08:start32
+        jmp dword 0x08:start32
+        call 0x10:0x20
+        call far [bx]
+        o32 iret
+        iret
+        iretd
+        o32 retf
+        lock inc word [bx]
+        rep movsb
+        a32 rep stosd
+        cs lodsw
+        push dword 5
+        push word 5
+msg:    db 'text', 13, 10
+.end:
+bits 32
+start32:
+        mov eax, [msg + ecx*4]
+        jmp 0x08:start32
+        call far [eax]
+        iret
+        iretw
+        retf
+        o16 retf
+        repne scasb
+        fs mov eax, [0x10]
+        mov eax, [gs:ebx + 4]
+        jecxz start32
+        loop start32
+)");
+    same_bytes(R"(bits 64
+default rel
+org 0x1000
+        mov eax, [value]
+        mov eax, [rel value]
+        mov eax, [abs 0x1234]
+        lea rsi, [value + 4]
+        inc dword [value]
+        mov byte [value], 5
+        iretq
+        o64 iret
+        retfq
+        lock cmpxchg16b [rdi]
+        rep stosq
+        fs lodsb
+        mov rax, [gs:0x30]
+        mov rax, [fs:rbx + 8]
+        a32 lodsd
+        jrcxz done
+        loop done
+        jmp far [rax]
+done:   hlt
+        align 8
+value:  dd 1, 2
+)");
 }
 
 }  // namespace vtlsim::sim
