@@ -79,6 +79,7 @@ class ModelVm final : public Vm {
     Next enter();  // one round: events, then the guest, then its exit
     Next emulate_one();
     bool halt_is_due();
+    std::optional<sim::Outcome> software_interrupt(sim::Fault fault);
     Next handle(const sim::Outcome& outcome);
     Next handle_exit(const sim::Exit& exit);
     Next stop(ExitReason reason);
@@ -140,7 +141,11 @@ class ModelVm final : public Vm {
     u64 get_rflags() const;
     void set_rflags(u64 value);
     Next do_singlestep();
-    Next debug_exit(u64 dr6);
+    static constexpr u64 kActiveLow = 0xFFFF0FF0;  // DR6's bits that are always 1
+    Next debug_exit(u64 dr6, sim::Vector exception = sim::Vector::db);
+    bool moves_debug_register() const;
+    u64 emulator_breakpoints() const;
+    bool watches_data() const;
     void load_breakpoints(bool entering);
 
     // registers.cpp
@@ -220,7 +225,8 @@ class ModelVm final : public Vm {
     } mmio_;
     sim::CpuState decoded_{};  // when the emulator decoded em_.insn
     u32 pio_latched_ = 0;      // of IN and INS: vcpu->arch.pio.count
-    std::array<u64, 5> guest_dr_{};
+    std::array<u64, 6> guest_dr_{};  // DR6, DR7, DR0 to DR3, while userspace's are in force
+    u64 debug_dr6_ = 0;              // of the debugger's last #DB
 };
 
 }  // namespace vtlsim::model::kvm

@@ -82,13 +82,18 @@ ModelVm::Next ModelVm::enter() {
     if (!inject()) return Next::userspace;
     if (window_requested_ && window_open()) return stop(ExitReason::irq_window_open);
     if (steps_left_ == 0) return Next::userspace;
-    load_breakpoints(true);
+    const bool looks = debug_.single_step || debug_.use_hw_bp || debug_.use_sw_bp;
     const bool tf = (get_rflags() & kTf) != 0;
-    if (!by_hardware() && (stepping() || tf || halt_request_)) return emulate_one();
-    const bool looks = debug_.single_step || debug_.use_hw_bp;
-    cpu_->set_deliver_faults(!looks);
+    if (!by_hardware()) {
+        if (const u64 hit = emulator_breakpoints(); hit != 0) return debug_exit(hit | kActiveLow);
+        if (stepping() || tf || halt_request_ || watches_data()) return emulate_one();
+    } else if (looks && moves_debug_register()) {
+        return not_modelled("MOV DR under KVM_SET_GUEST_DEBUG");
+    }
+    load_breakpoints(true);
+    cpu_->set_deliver_faults(!looks || !by_hardware());
     const bool nmi = cpu_->get(Reg::nmi_pending) != 0;
-    const sim::Outcome outcome = execute(window_requested_ ? 1 : steps_left_);
+    const sim::Outcome outcome = execute(window_requested_ || looks ? 1 : steps_left_);
     cpu_->set_deliver_faults(true);
     load_breakpoints(false);
     if (nmi && std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
@@ -105,7 +110,6 @@ ModelVm::Next ModelVm::emulate_one() {
     if (nmi && cpu_->get(Reg::shadow) != 2) {  // delivered first, without an instruction
         cpu_->set(Reg::rflags, rflags);
         const sim::Outcome outcome = execute(1);
-        load_breakpoints(false);
         if (std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
         if (!std::holds_alternative<sim::StepsDone>(outcome)) return handle(outcome);
         set_rflags(cpu_->get(Reg::rflags));
@@ -129,15 +133,16 @@ ModelVm::Next ModelVm::emulate_one() {
         cpu_->set(Reg::rcx, size == 2 ? (rcx & ~mask) | left : left);
     }
     cpu_->set_deliver_faults(true);
-    load_breakpoints(false);
     cpu_->set(Reg::pending_debug, 0);
     const auto* fault = std::get_if<sim::Fault>(&outcome);
-    const bool debug_fault = fault != nullptr && fault->vector == sim::Vector::db;
     const bool halted = std::holds_alternative<sim::Halted>(outcome);
-    if (!halted && !std::holds_alternative<sim::StepsDone>(outcome)) {
+    const bool interrupts = fault != nullptr && fault->software;  // an INT is done by the emulator
+    if (interrupts) {
+        if (const auto ended = software_interrupt(*fault)) return handle(*ended);
+    } else if (!halted && !std::holds_alternative<sim::StepsDone>(outcome)) {
         if (rep) cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | (rflags & kTf));
         set_rflags(cpu_->get(Reg::rflags));
-        if (debug_fault || fault == nullptr) return handle(outcome);
+        if (fault == nullptr) return handle(outcome);
         queue_fault(*fault);
         return halt_is_due() ? stop(ExitReason::hlt) : Next::guest;
     }
@@ -164,6 +169,12 @@ ModelVm::Next ModelVm::emulate_one() {
     return next;
 }
 
+// The executor has moved RIP past the INT already.
+std::optional<sim::Outcome> ModelVm::software_interrupt(sim::Fault fault) {
+    fault.length = 0;
+    return cpu_->inject_fault(fault);
+}
+
 bool ModelVm::halt_is_due() { return std::exchange(halt_request_, false); }
 
 sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
@@ -173,7 +184,9 @@ sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     const u64 done = cpu_->steps() - before;
     steps_ += done;
     run_from_ = cpu_->steps();
-    steps_left_ -= std::min(steps_left_, done);
+    // A handler that faults where it stands must come to the limit too.
+    const u64 counts = std::max<u64>(done, std::holds_alternative<sim::Fault>(outcome));
+    steps_left_ -= std::min(steps_left_, counts);
     return outcome;
 }
 
@@ -181,7 +194,14 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
     events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
     if (const auto* exit = std::get_if<Exit>(&outcome)) return handle_exit(*exit);
     if (const auto* fault = std::get_if<sim::Fault>(&outcome)) {
-        if (fault->vector == sim::Vector::db) return debug_exit(cpu_->get(Reg::dr6));
+        if (fault->software) {
+            if (debug_.use_sw_bp && fault->vector == sim::Vector::bp) {
+                cpu_->set(Reg::rip, (cpu_->get(Reg::rip) - fault->length) & mode_mask());
+                return debug_exit(0, sim::Vector::bp);
+            }
+            return delivered(software_interrupt(*fault)) ? Next::guest : Next::userspace;
+        }
+        if (fault->vector == sim::Vector::db) return debug_exit(debug_dr6_);
         queue_fault(*fault);
         return Next::guest;
     }
