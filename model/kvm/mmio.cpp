@@ -180,6 +180,12 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         if (pages.count(exit->gpa / sim::kPageSize) != 0) {
             return not_modelled("two MMIO reads of one instruction in one page");
         }
+        if (switches_.flaw == Flaw::split_reads_once && !mmio_.reads.empty()) {
+            std::vector<u8> first = mmio_.reads.front().second;
+            first.resize(exit->size);
+            mmio_.reads.emplace_back(exit->gpa, std::move(first));
+            return std::nullopt;
+        }
         mmio_.at = exit->gpa;
         mmio_.left = exit->size;
         return mmio_read_exit();

@@ -76,6 +76,7 @@ class ModelVm final : public Vm {
     enum class Next : u8 { userspace, guest };
 
     // run.cpp
+    bool wakes();
     Next enter();  // one round: events, then the guest, then its exit
     Next emulate_one();
     bool halt_is_due();

@@ -59,6 +59,11 @@ void ModelVm::set_sregs(const CpuState& state) {
     }
     each_system([&](Reg reg) { now[reg] = state[reg]; });
     cpu_->set_state(now);
+    // For userspace that resets the BSP without KVM_SET_MP_STATE (kvm-pio.md 4.6): RIP has to be
+    // there already.
+    const bool at_reset = now[Reg::rip] == 0xFFF0 && now[Reg::cs] == 0xF000 &&
+                          now[Reg::cs_base] == 0xFFFF0000 && (now[Reg::cr0] & 1) == 0;
+    if (at_reset) mp_state_ = kRunnable;
 }
 
 void ModelVm::get_debug_registers(CpuState& state) {

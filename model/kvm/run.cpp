@@ -11,7 +11,7 @@ using sim::Reg;
 
 namespace {
 
-constexpr u32 kUninitialized = 1;
+constexpr u32 kUninitialized = 1, kHalted = 3;
 constexpr u64 kZf = 0x40, kTf = 0x100, kRf = 0x10000;
 // The emulator goes back to the guest when RCX is a multiple of this (x86_emulate_insn).
 constexpr u64 kIterations = 1024;
@@ -74,8 +74,20 @@ RunExit ModelVm::run() {
         run_.result = Return::eintr;
         return run_;
     }
+    if (next == Next::guest && !wakes()) next = stop(ExitReason::hlt);
     while (next == Next::guest && problem_.empty()) next = enter();
     return run_;
+}
+
+// A vCPU that userspace has set to HALTED waits in KVM_RUN for an event (its LAPIC is the kernel's).
+// Nothing can come while it does; the wait is reported as KVM_EXIT_HLT, as conform kvm does.
+bool ModelVm::wakes() {
+    if (mp_state_ != kHalted) return true;
+    if (!events_.nmi_pending && !events_.interrupt_injected && !events_.exception_pending) {
+        return false;
+    }
+    mp_state_ = 0;
+    return true;
 }
 
 ModelVm::Next ModelVm::enter() {
@@ -207,6 +219,9 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
     }
     if (std::holds_alternative<sim::Halted>(outcome)) {
         cpu_->set(Reg::activity, 0);  // the LAPIC is userspace's: the vCPU stays runnable
+        // An interrupt that an exception was delivered before is still injected: it ends the HLT
+        // (observed, docs/conform-kvm.md).
+        if (!by_hardware() && events_.interrupt_injected) return Next::guest;
         return stop(ExitReason::hlt);
     }
     if (std::holds_alternative<sim::Shutdown>(outcome)) {

@@ -42,6 +42,9 @@ bool uses(const Script& script, bool (*wanted)(const model::kvm::Action&)) {
            });
 }
 
+constexpr u64 kVirtual8086 = 1 << 17;  // EFLAGS.VM
+constexpr u64 kHalted = 3;             // KVM_MP_STATE_HALTED
+
 // Why this KVM cannot run the case; empty if it can.
 std::string cannot_run(const KvmFacts& facts, const Guest& guest, const Script& script) {
     const ModeFacts& mode = facts.of(guest.mode);
@@ -50,6 +53,14 @@ std::string cannot_run(const KvmFacts& facts, const Guest& guest, const Script& 
     if (slow && mode.native &&
         uses(script, [](const auto& a) { return a.kind == ActionKind::guest_debug; })) {
         return "single steps and breakpoints of native code do not work on this KVM";
+    }
+    if (slow && (initial_state(guest)[sim::Reg::rflags] & kVirtual8086) != 0) {
+        return "this KVM drops EFLAGS.VM";
+    }
+    if (uses(script, [](const auto& a) {
+            return a.kind == ActionKind::mp_state && a.value == kHalted;
+        })) {
+        return "the vCPU of this runner that can be halted is no BSP";
     }
     if (uses(script, [](const auto& a) { return a.kind == ActionKind::init_sipi; })) {
         return "no other vCPU runs here that could send an INIT";
