@@ -47,15 +47,6 @@ TEST_CASE("Every KVM scenario names source, evidence and what it teaches", "[kvm
     }
 }
 
-TEST_CASE("docs/kvm.md lists every KVM scenario", "[kvm][docs]") {
-    const std::string page = tests::source_file("docs/kvm.md");
-    for (const std::string& file : kvm_files()) {
-        INFO(file);
-        CHECK(page.find('`' + std::filesystem::path(file).stem().string() + '`') !=
-              std::string::npos);
-    }
-}
-
 // Section 1.11's table from runs of the outcome-matrix scenarios, in its words.
 class Matrix {
   public:
