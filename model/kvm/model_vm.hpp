@@ -224,8 +224,8 @@ class ModelVm final : public Vm {
         std::vector<u8> code;  // the instruction as it was decoded, and where
         u64 code_at = 0;
     } mmio_;
-    sim::CpuState decoded_{};  // when the emulator decoded em_.insn
-    u32 pio_latched_ = 0;      // of IN and INS: vcpu->arch.pio.count
+    sim::CpuState decoded_{};        // when the emulator decoded em_.insn
+    u32 pio_latched_ = 0;            // of IN and INS: vcpu->arch.pio.count
     std::array<u64, 6> guest_dr_{};  // DR6, DR7, DR0 to DR3, while userspace's are in force
     u64 debug_dr6_ = 0;              // of the debugger's last #DB
 };

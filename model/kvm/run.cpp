@@ -79,8 +79,9 @@ RunExit ModelVm::run() {
     return run_;
 }
 
-// A vCPU that userspace has set to HALTED waits in KVM_RUN for an event (its LAPIC is the kernel's).
-// Nothing can come while it does; the wait is reported as KVM_EXIT_HLT, as conform kvm does.
+// A vCPU that userspace has set to HALTED waits in KVM_RUN for an event (its LAPIC is the
+// kernel's). Nothing can come while it does; the wait is reported as KVM_EXIT_HLT, as conform kvm
+// does.
 bool ModelVm::wakes() {
     if (mp_state_ != kHalted) return true;
     if (!events_.nmi_pending && !events_.interrupt_injected && !events_.exception_pending) {

@@ -57,9 +57,8 @@ std::string cannot_run(const KvmFacts& facts, const Guest& guest, const Script& 
     if (slow && (initial_state(guest)[sim::Reg::rflags] & kVirtual8086) != 0) {
         return "this KVM drops EFLAGS.VM";
     }
-    if (uses(script, [](const auto& a) {
-            return a.kind == ActionKind::mp_state && a.value == kHalted;
-        })) {
+    if (uses(script,
+             [](const auto& a) { return a.kind == ActionKind::mp_state && a.value == kHalted; })) {
         return "the vCPU of this runner that can be halted is no BSP";
     }
     if (uses(script, [](const auto& a) { return a.kind == ActionKind::init_sipi; })) {
