@@ -51,6 +51,7 @@ for target in "${targets[@]}"; do
     make_seeds "$corpus" "$target"
     if build/asan/fuzz/fuzz_"$target" "${arguments[@]}" "$corpus" >build/fuzz/"$target".log 2>&1; then
         echo "fuzz $target: $(grep -o 'number_of_executed_units: .*' build/fuzz/"$target".log) inputs"
+        grep -o '^rows reached: [0-9]* of [0-9]*' build/fuzz/"$target".log || true
     else
         echo "fuzz $target: FAILED"
         tail -n 60 build/fuzz/"$target".log

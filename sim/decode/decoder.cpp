@@ -1,7 +1,7 @@
 #include "sim/decode/decoder.hpp"
 
+#include "sim/decode/segment_check.hpp"
 #include "sim/exec/chain.hpp"
-#include "sim/exec/segment.hpp"
 #include "sim/insn/decoded.hpp"
 #include "sim/insn/rows.hpp"
 
@@ -34,85 +34,6 @@ const ZydisDecoder& decoder_of(CodeMode mode) {
         make_decoder(ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16),
     };
     return decoders[static_cast<std::size_t>(mode)];
-}
-
-// Segment limits and types come before the access itself (SDM 3A 5.3): outside of 64-bit mode they
-// are checked for the explicit memory operand before the instruction's own handler runs.
-Flow check_segment_first(Exec& x, const Op& op) {
-    const u64 offset = x.linear(op) - x.s.scalar[op.segment_base];
-    const Access access = op.checked_write ? Access::write : Access::read;
-    if (!check_access(x, op.segment, offset, op.checked_size, access)) return Flow::stop;
-    return op.inner(x, op);
-}
-
-// Hints never fault (SDM 2B NOP, PREFETCHh), and INVLPG's list of faults has none of segments.
-bool touches_no_memory(ZydisMnemonic mnemonic) {
-    switch (mnemonic) {
-        case ZYDIS_MNEMONIC_NOP:
-        case ZYDIS_MNEMONIC_PREFETCH:
-        case ZYDIS_MNEMONIC_PREFETCHNTA:
-        case ZYDIS_MNEMONIC_PREFETCHT0:
-        case ZYDIS_MNEMONIC_PREFETCHT1:
-        case ZYDIS_MNEMONIC_PREFETCHT2:
-        case ZYDIS_MNEMONIC_PREFETCHW:
-        case ZYDIS_MNEMONIC_PREFETCHWT1:
-        case ZYDIS_MNEMONIC_INVLPG:
-            return true;
-        default:
-            return false;
-    }
-}
-
-// Only their handlers know what they access, and check it: a selector that need not change, a bit
-// string's element, two bounds or a far pointer's halves one after the other, a destination whose
-// base may be the popped stack pointer, a table's entry.
-bool checks_itself(const Decoded& d) {
-    switch (d.insn.mnemonic) {
-        case ZYDIS_MNEMONIC_ARPL:
-        case ZYDIS_MNEMONIC_BOUND:
-        case ZYDIS_MNEMONIC_BT:
-        case ZYDIS_MNEMONIC_BTC:
-        case ZYDIS_MNEMONIC_BTR:
-        case ZYDIS_MNEMONIC_BTS:
-        case ZYDIS_MNEMONIC_LDS:
-        case ZYDIS_MNEMONIC_LES:
-        case ZYDIS_MNEMONIC_LFS:
-        case ZYDIS_MNEMONIC_LGS:
-        case ZYDIS_MNEMONIC_LSS:
-        case ZYDIS_MNEMONIC_POP:
-        case ZYDIS_MNEMONIC_XLAT:
-            return true;
-        default:
-            return false;
-    }
-}
-
-// Their memory operand is implied. That the mask of a masked store is not looked at first is
-// allowed (SDM 2B MASKMOVQ).
-bool has_implied_memory(const Decoded& d) {
-    return d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ||
-           d.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU || d.insn.mnemonic == ZYDIS_MNEMONIC_XLAT;
-}
-
-bool flushes_line(ZydisMnemonic mnemonic) {
-    return mnemonic == ZYDIS_MNEMONIC_CLFLUSH || mnemonic == ZYDIS_MNEMONIC_CLFLUSHOPT;
-}
-
-void add_segment_check(const Decoded& d, Op& op) {
-    const unsigned count = has_implied_memory(d) ? d.insn.operand_count : d.visible();
-    for (unsigned i = 0; i < count; ++i) {
-        if (!d.is_mem(i) || d[i].mem.type == ZYDIS_MEMOP_TYPE_AGEN) continue;
-        op.segment_base = static_cast<u8>(index_of(base_of(op.segment)));
-        if (d[i].size == 0 || touches_no_memory(d.insn.mnemonic) || checks_itself(d)) return;
-        // CLFLUSH: the byte it names.
-        op.checked_size = static_cast<u16>(flushes_line(d.insn.mnemonic) ? 1 : d[i].size / 8);
-        op.checked_write = (d[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
-        op.inner = op.handler;
-        op.handler = check_segment_first;
-        op.chain = chain_any;
-        op.with_jcc = nullptr;
-        return;
-    }
 }
 
 bool leaves_block(const ZydisDecodedInstruction& insn) {

@@ -7,8 +7,6 @@
 
 namespace vtlsim::sim {
 
-inline constexpr std::size_t kMaxInsnLength = 15;  // SDM 2A 2.3.11
-
 // The block that starts at bytes[0] and does not reach past the end of `bytes` (the rest of a
 // page). Empty when already the first instruction would. Undefined or unmodelled instructions
 // become Ops that say so when they are reached.

@@ -8,6 +8,8 @@ namespace vtlsim::sim {
 struct Exec;
 struct Op;
 
+inline constexpr std::size_t kMaxInsnLength = 15;  // bytes (SDM 2A 2.3.11)
+
 // How code bytes are read: EFER.LMA, CR0.PE, EFLAGS.VM, and CS's L and D bits.
 enum class CodeMode : u8 { real16, real32, prot16, prot32, compat16, compat32, long64, virtual16 };
 constexpr bool is_32bit(CodeMode m) {

@@ -11,6 +11,14 @@
 
 namespace vtlsim::sim {
 
+inline Block* Exec::cached_block(u64 address) {
+    const CodeTlbEntry& entry = tlb.code_slot(address);
+    if (entry.tag != tag(address)) return nullptr;
+    const u64 physical = entry.page_number << kPageShift | (address & kPageMask);
+    if (Block* found = code->find(physical, code_mode)) return found;
+    return code->find_slow(physical, code_mode);
+}
+
 // Back to the loop: `op` is what a `flow` other than next is about.
 inline Flow leave(Exec& x, const Op& op, Flow flow) {
     x.left_at = &op;

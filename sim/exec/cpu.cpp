@@ -22,6 +22,7 @@ bool is_exit_or_gap(const Outcome& outcome) {
 
 Cpu::Cpu(Machine& machine) : x_(std::make_unique<Exec>()), crossing_(std::make_unique<Block>()) {
     x_->machine = &machine;
+    x_->code = &machine.code();
     x_->cpu = this;
     set_state(long_mode_state());
 }
@@ -44,7 +45,6 @@ void Cpu::set_state(const CpuState& state) {
 }
 
 u64 Cpu::get_other(Reg reg) const {
-    if (reg == Reg::rflags) return x_->rflags();
     if (reg == Reg::tsc) return x_->s[Reg::tsc] + steps_ - x_->tsc_at;
     return x_->s.get(reg).lo;
 }
@@ -83,13 +83,18 @@ bool Cpu::interruptible() const {
 
 std::optional<Outcome> Cpu::deliver_interrupt(u8 vector) {
     const u64 activity = std::exchange(x_->s[Reg::activity], 0);
-    auto ended = deliver(Fault{.vector = static_cast<Vector>(vector)}, true);
-    if (!ended) ++steps_;
-    if (ended && is_exit_or_gap(*ended)) x_->s[Reg::activity] = activity;
-    return ended;
+    if (!deliver(Fault{.vector = static_cast<Vector>(vector)}, true)) {
+        ++steps_;
+        return std::nullopt;
+    }
+    if (is_exit_or_gap(x_->pending)) x_->s[Reg::activity] = activity;
+    return x_->pending;
 }
 
-std::optional<Outcome> Cpu::inject_fault(const Fault& fault) { return deliver(fault, false); }
+std::optional<Outcome> Cpu::inject_fault(const Fault& fault) {
+    if (!deliver(fault, false)) return std::nullopt;
+    return x_->pending;
+}
 
 namespace {
 
@@ -128,7 +133,7 @@ Block* Cpu::fetch() {
         if (!x.translate(linear, 1, Access::execute, false, false, physical)) return nullptr;
         x.cache_execute(linear, physical);
     }
-    CodeCache& code = x.machine->code();
+    CodeCache& code = *x.code;
     if (Block* block = code.find_slow(physical, x.code_mode)) return block;
 
     const u64 in_page = physical & kPageMask;
@@ -165,8 +170,9 @@ u64 Cpu::within_limit(const Block& block) {
 }
 
 // Executes the block and what follows it, up to `left` instructions, which the block does not
-// exceed. RIP is where the run went, or on the instruction that did not retire.
-Flow Cpu::run_chain(Block& block, u64 left, u64& retired) {
+// exceed, and counts what retires. RIP is where the run went, or on the instruction that did not
+// retire.
+Flow Cpu::run_chain(Block& block, u64 left) {
     Exec& x = *x_;
     x.full_budget = std::min(left, kChainSteps);
     x.budget = x.full_budget - block.count;
@@ -177,125 +183,167 @@ Flow Cpu::run_chain(Block& block, u64 left, u64& retired) {
     const bool ended_here = flow == Flow::branch || flow == Flow::done;
     const auto at = static_cast<u64>(x.left_at - x.block->ops.data());
     const u64 executed = std::min(x.block->count, at + (ended_here ? 1 : 0));
-    retired = x.full_budget - x.budget - (x.block->count - executed);
+    steps_ += x.full_budget - x.budget - (x.block->count - executed);
     if (!ended_here) x.s[Reg::rip] += x.left_at->offset;
     x.block = nullptr;
     return flow;
 }
 
+// What comes before the instruction at RIP.
+Cpu::Boundary Cpu::take_events() {
+    Exec& x = *x_;
+    CpuState& s = x.s;
+    const auto boundary = [](bool ended) { return ended ? Boundary::ended : Boundary::taken; };
+    const bool stack_shadow = s[Reg::shadow] == 2;
+    // A debug trap of the previous instruction comes before interrupts (SDM 3A table 6-2), but
+    // not between MOV SS and what follows it (SDM 3A 6.8.3).
+    if (s[Reg::pending_debug] != 0 && !stack_shadow) {
+        return boundary(take_debug_exception(s[Reg::pending_debug]));
+    }
+    if (s[Reg::nmi_pending] != 0 && s[Reg::nmi_blocked] == 0 && !stack_shadow) {
+        return boundary(take_nmi());
+    }
+    if (x.interrupt_line && interruptible()) {
+        x.pending = InterruptWindow{};
+        return Boundary::ended;
+    }
+    // After all else that can come first, before the faults of the instruction's fetch.
+    if (x.watching && (s[Reg::rflags] & flag::rf) == 0 && !stack_shadow) {
+        if (const u64 hit = code_breakpoints(s, linear_ip()); hit != 0) {
+            return boundary(take_debug_exception(hit));
+        }
+    }
+    return Boundary::clear;
+}
+
+// Whether the observer pauses the run before an instruction: RIP is on it then.
+inline bool Cpu::pauses_before(const Op& op, u64 block_rip) {
+    u64& rip = x_->s[Reg::rip];
+    rip = block_rip + op.offset;
+    if (x_->observer->before_instruction(*this, rip)) [[unlikely]]
+        return true;
+    rip = block_rip;
+    return false;
+}
+
+// Executes up to `count` instructions of the block one by one, and counts what retires. RIP is
+// where the run went, or on the instruction that did not retire. Nothing: the observer pauses
+// there. `asked`: it has been, about the first.
 template <bool Observed>
-std::optional<Outcome> Cpu::loop(u64& left) {
+std::optional<Flow> Cpu::run_block(const Block& block, u64 count, bool asked) {
+    Exec& x = *x_;
+    CpuState& s = x.s;
+    const u64 block_rip = s[Reg::rip];
+    const Op* const first = block.ops.data();
+    const Op* const end = first + count;
+    const Op* op = first;
+    if (Observed && !asked && pauses_before(*op, block_rip)) return std::nullopt;
+    Flow flow = op->handler(x, *op);
+    while (flow == Flow::next && ++op != end) {
+        if (Observed && pauses_before(*op, block_rip)) {
+            steps_ += static_cast<u64>(op - first);
+            return std::nullopt;
+        }
+        flow = op->handler(x, *op);
+    }
+
+    steps_ += static_cast<u64>(op - first);
+    if (flow == Flow::next) {
+        s[Reg::rip] = (block_rip + (end - 1)->next) & x.ip_mask;
+    } else if (flow == Flow::branch || flow == Flow::done) {
+        ++steps_;
+    } else {
+        s[Reg::rip] = block_rip + op->offset;
+    }
+    return flow;
+}
+
+// Executes the block's first instruction, with what TF, RF, a shadow and breakpoints ask for.
+// Answers as run_block().
+template <bool Observed>
+std::optional<Flow> Cpu::run_alone(const Block& block, bool asked) {
+    Exec& x = *x_;
+    CpuState& s = x.s;
+    const bool shadowed = s[Reg::shadow] != 0;
+    const bool stepping = (s[Reg::rflags] & flag::tf) != 0;
+    // Every instruction that retires clears RF, before it sets its own (SDM 3B 18.3.1.1).
+    const u64 resume_flag = s[Reg::rflags] & flag::rf;
+    const bool asks = Observed && !asked && x.observer != nullptr;
+    if (asks && pauses_before(block.ops.front(), s[Reg::rip])) return std::nullopt;
+    s[Reg::rflags] &= ~resume_flag;
+    const u64 before = steps_;
+    const auto flow = run_block<false>(block, 1, true);
+    const bool retired = steps_ != before;
+    const bool iterated = flow == Flow::again;
+    if (!retired) s[Reg::rflags] |= resume_flag;
+    if (shadowed && retired && !x.shadow_set) s[Reg::shadow] = 0;
+    // Single-step trap, also between the iterations of a REP (SDM 3B 18.3.1.4).
+    if (stepping && !std::exchange(x.step_decided, false) && (retired || iterated)) {
+        s[Reg::pending_debug] |= dr6::kSingleStep;
+    }
+    // Those of an instruction that faults are forgotten, an Exit tells of its own.
+    if (retired || iterated) take_breakpoints();
+    x.breakpoints_hit = 0;
+    // A trap between the iterations of a REP leaves RF set (SDM 3B 18.3.1.1).
+    if (iterated && s[Reg::pending_debug] != 0) s[Reg::rflags] |= flag::rf;
+    return flow;
+}
+
+// Until `limit` steps have been made since there were `start`. True: `pending` says how the run
+// ended; false: the other kind of loop has to go on.
+template <bool Observed>
+bool Cpu::loop(u64 start, u64 limit) {
     Exec& x = *x_;
     CpuState& s = x.s;
     bool asked = false;  // the observer, about the instruction at RIP
     for (;;) {
-        if (left == 0) return StepsDone{};
-        if (Observed != observed()) return std::nullopt;
-        x.machine->code().collect();
-        const bool shadowed = s[Reg::shadow] != 0;
-        const bool stack_shadow = s[Reg::shadow] == 2;
-        // A debug trap of the previous instruction comes before interrupts (SDM 3A table 6-2), but
-        // not between MOV SS and what follows it (SDM 3A 6.8.3).
-        if (s[Reg::pending_debug] != 0 && !stack_shadow) {
-            if (auto ended = take_debug_exception(s[Reg::pending_debug])) return *ended;
-            --left;
-            asked = false;
-            continue;
+        const u64 left = limit - (steps_ - start);
+        if (left == 0) {
+            x.pending = StepsDone{};
+            return true;
         }
-        if (s[Reg::nmi_pending] != 0 && s[Reg::nmi_blocked] == 0 && !stack_shadow) {
-            if (auto ended = take_nmi()) return *ended;
-            --left;
-            asked = false;
-            continue;
-        }
-        const bool stepping = (s[Reg::rflags] & flag::tf) != 0;
-        // Every instruction that retires clears RF, before it sets its own (SDM 3B 18.3.1.1).
-        const u64 resume_flag = s[Reg::rflags] & flag::rf;
-        if (x.interrupt_line && !shadowed && (s[Reg::rflags] & flag::if_) != 0) {
-            return InterruptWindow{};
-        }
-        if constexpr (Observed) {
-            // After all else that can come first, before the faults of the instruction's fetch.
-            const bool looks = x.watching && resume_flag == 0 && !stack_shadow;
-            if (const u64 hit = looks ? code_breakpoints(s, linear_ip()) : 0; hit != 0) {
-                if (auto ended = take_debug_exception(hit)) return *ended;
-                --left;
+        if (Observed != observed()) return false;
+        x.code->collect();
+        const bool eventful = (s[Reg::pending_debug] | s[Reg::nmi_pending]) != 0 ||
+                              x.interrupt_line || (Observed && x.watching);
+        if (eventful) {
+            const Boundary boundary = take_events();
+            if (boundary == Boundary::ended) return true;
+            if (boundary == Boundary::taken) {
                 asked = false;
                 continue;
             }
         }
-        const u64 block_rip = s[Reg::rip];
-        Flow flow = Flow::stop;
-        Block* block = x.long_code ? x.cached_block(block_rip) : nullptr;
+        Block* block = x.long_code ? x.cached_block(s[Reg::rip]) : nullptr;
         if (block == nullptr) block = fetch();
         const u64 within = block != nullptr ? within_limit(*block) : 0;
-        const bool alone = shadowed || stepping || resume_flag != 0;
-        if (!Observed && !alone && within != 0 && within == block->count && within <= left) {
-            u64 retired = 0;
-            flow = run_chain(*block, left, retired);
-            steps_ += retired;
-            left -= retired;
-            x.shadow_set = false;
-        } else if (within != 0) {
-            u64 count = std::min<u64>(left, within);
-            if (alone || (Observed && x.watching)) count = 1;
-            const Op* op = block->ops.data();
-            const Op* const end = op + count;
-            do {
-                if constexpr (Observed) {
-                    if (!asked && x.observer != nullptr) {
-                        s[Reg::rip] = block_rip + op->offset;
-                        if (x.observer->before_instruction(*this, s[Reg::rip])) {
-                            steps_ += static_cast<u64>(op - block->ops.data());
-                            return Paused{};
-                        }
-                        s[Reg::rip] = block_rip;
-                    }
-                    asked = false;
-                }
-                if (resume_flag != 0) s[Reg::rflags] &= ~resume_flag;
-                flow = op->handler(x, *op);
-            } while (flow == Flow::next && ++op != end);
-
-            // How many retired, and where RIP is now.
-            u64 retired = static_cast<u64>(op - block->ops.data());
-            if (flow == Flow::next) {
-                s[Reg::rip] = (block_rip + (end - 1)->next) & x.ip_mask;
-            } else if (flow == Flow::branch || flow == Flow::done) {
-                ++retired;
-            } else {
-                s[Reg::rip] = block_rip + op->offset;
-                s[Reg::rflags] |= resume_flag;
-            }
-            steps_ += retired;
-            left -= retired;
-            asked = flow == Flow::again || flow == Flow::stale;
-            if (shadowed && retired != 0 && !x.shadow_set) s[Reg::shadow] = 0;
-            x.shadow_set = false;
-            // Single-step trap, also between the iterations of a REP (SDM 3B 18.3.1.4).
-            if (stepping) {
-                if (!x.step_decided && (retired != 0 || flow == Flow::again)) {
-                    s[Reg::pending_debug] |= dr6::kSingleStep;
-                }
-                x.step_decided = false;
-            }
-            if constexpr (Observed) {
-                // Those of an instruction that faults are forgotten, an Exit tells of its own.
-                if (retired != 0 || flow == Flow::again) take_breakpoints();
-                x.breakpoints_hit = 0;
-            }
-            // A trap between the iterations of a REP leaves RF set (SDM 3B 18.3.1.1).
-            if (flow == Flow::again && s[Reg::pending_debug] != 0) s[Reg::rflags] |= flag::rf;
+        const bool alone = (s[Reg::shadow] | (s[Reg::rflags] & (flag::tf | flag::rf))) != 0 ||
+                           (Observed && x.watching);
+        std::optional<Flow> ran = Flow::stop;
+        if (within == 0) {
+            // The fetch has faulted.
+        } else if (alone) {
+            ran = run_alone<Observed>(*block, asked);
+        } else if (!Observed && within == block->count && within <= left) {
+            ran = run_chain(*block, left);
+        } else {
+            ran = run_block<Observed>(*block, std::min(left, within), asked);
         }
+        if (!ran) {
+            x.pending = Paused{};
+            return true;
+        }
+        const Flow flow = *ran;
+        asked = Observed && (flow == Flow::again || flow == Flow::stale);
+        x.shadow_set = false;
         if (flow == Flow::done) {
             // Only HLT retires so; a task switch may have ended in a fault of the new task.
             if (!std::holds_alternative<Halted>(x.pending)) --steps_;
-            return x.pending;
+            return true;
         }
         if (flow != Flow::stop) continue;
-        if (auto ended = take_fault()) return *ended;
+        if (take_fault()) return true;
         if constexpr (Observed) take_breakpoints();  // of the frame
-        --left;
     }
 }
 
@@ -303,14 +351,14 @@ void Cpu::take_breakpoints() { x_->s[Reg::pending_debug] |= std::exchange(x_->br
 
 // B0 to B3 are those of this exception, the other bits stay until software clears them. A delivery
 // that ends in an exit or a gap leaves the exception due.
-std::optional<Outcome> Cpu::take_debug_exception(u64 bits) {
+bool Cpu::take_debug_exception(u64 bits) {
     CpuState& s = x_->s;
     const u64 due = std::exchange(s[Reg::pending_debug], 0);
     const u64 dr6 = std::exchange(s[Reg::dr6], (s[Reg::dr6] & ~dr6::kBreakpoints) | bits);
     const u64 activity = std::exchange(s[Reg::activity], 0);  // it ends HLT (SDM 2A HLT)
     x_->pending = Fault{.vector = Vector::db};
-    auto ended = take_fault();
-    if (ended && is_exit_or_gap(*ended)) {
+    const bool ended = take_fault();
+    if (ended && is_exit_or_gap(x_->pending)) {
         s[Reg::pending_debug] = due;
         s[Reg::dr6] = dr6;
         s[Reg::activity] = activity;
@@ -318,16 +366,16 @@ std::optional<Outcome> Cpu::take_debug_exception(u64 bits) {
     return ended;
 }
 
-std::optional<Outcome> Cpu::take_nmi() {
+bool Cpu::take_nmi() {
     const Fault nmi{.vector = Vector::nmi};
     CpuState& s = x_->s;
     s[Reg::nmi_pending] = 0;
     s[Reg::nmi_blocked] = 1;
     const u64 activity = std::exchange(s[Reg::activity], 0);
     if (x_->observer != nullptr) x_->observer->delivering(*this, nmi);
-    auto ended = deliver(nmi, true);
+    const bool ended = deliver(nmi, true);
     if (!ended) ++steps_;
-    if (ended && is_exit_or_gap(*ended)) {
+    if (ended && is_exit_or_gap(x_->pending)) {
         s[Reg::nmi_pending] = 1;
         s[Reg::nmi_blocked] = 0;
         s[Reg::activity] = activity;
@@ -336,18 +384,18 @@ std::optional<Outcome> Cpu::take_nmi() {
 }
 
 // What `pending` holds either ends the run or is a fault that goes through the IDT: one step.
-std::optional<Outcome> Cpu::take_fault() {
+bool Cpu::take_fault() {
     const auto* fault = std::get_if<Fault>(&x_->pending);
-    if (fault == nullptr) return x_->pending;
+    if (fault == nullptr) return true;
     if (!x_->deliver_faults) {
         x_->s[Reg::rip] += fault->length;
-        return x_->pending;
+        return true;
     }
     const Fault taken = *fault;
     if (x_->observer != nullptr) x_->observer->delivering(*this, taken);
-    if (auto outcome = deliver(taken, false)) return outcome;
+    if (deliver(taken, false)) return true;
     ++steps_;
-    return std::nullopt;
+    return false;
 }
 
 void Cpu::retire_exit(const Exit& exit) {
@@ -371,11 +419,11 @@ Outcome Cpu::run(const RunLimits& limits, Observer* observer) {
     x_->observer = observer;
     x_->breakpoints_hit = 0;
     x_->iterations_left = limits.iterations;
-    u64 left = limits.steps;
-    std::optional<Outcome> outcome;
-    while (!outcome) outcome = observed() ? loop<true>(left) : loop<false>(left);
+    const u64 start = steps_;
+    while (!(observed() ? loop<true>(start, limits.steps) : loop<false>(start, limits.steps))) {
+    }
     x_->observer = nullptr;
-    return *outcome;
+    return std::move(x_->pending);
 }
 
 std::vector<u8> Cpu::peek_code(u64 address, std::size_t size) const {

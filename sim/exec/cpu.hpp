@@ -41,7 +41,10 @@ class Cpu {
     CpuState state() const;
     void set_state(const CpuState& state);
     // One register, of a vector the low half; set() clears the high one.
-    u64 get(Reg reg) const { return reg <= Reg::r15 ? x_->s[reg] : get_other(reg); }
+    u64 get(Reg reg) const {
+        if (reg <= Reg::rip) return x_->s[reg];
+        return reg == Reg::rflags ? x_->rflags() : get_other(reg);
+    }
     void set(Reg reg, u64 value);
 
     // Which RAM map of the machine this processor's accesses go through (0 to 3).
@@ -90,20 +93,27 @@ class Cpu {
 
   private:
     friend class Machine;
-    // `left`: steps. Nothing: the other kind of loop has to go on.
+    enum class Boundary : u8 { clear, taken, ended };
     template <bool Observed>
-    std::optional<Outcome> loop(u64& left);
+    bool loop(u64 start, u64 limit);
+    bool observed() const { return x_->observer != nullptr || x_->watching; }
+    Boundary take_events();
     u64 get_other(Reg reg) const;
     Block* fetch();
     u64 within_limit(const Block& block);
-    Flow run_chain(Block& block, u64 left, u64& retired);
+    bool pauses_before(const Op& op, u64 block_rip);
+    template <bool Observed>
+    std::optional<Flow> run_block(const Block& block, u64 count, bool asked);
+    template <bool Observed>
+    std::optional<Flow> run_alone(const Block& block, bool asked);
+    Flow run_chain(Block& block, u64 left);
     void take_breakpoints();  // that were hit become a trap
-    std::optional<Outcome> take_debug_exception(u64 bits);
-    std::optional<Outcome> take_nmi();
-    bool observed() const { return x_->observer != nullptr || x_->watching; }
-    std::optional<Outcome> take_fault();
-    // Through the IDT (SDM 3A 6.14), with double and triple faults. Nothing: delivered.
-    std::optional<Outcome> deliver(Fault fault, bool external);
+    // True, of all that follow: the run has ended, as Exec::pending says.
+    bool take_debug_exception(u64 bits);
+    bool take_nmi();
+    bool take_fault();
+    // Through the IDT (SDM 3A 6.14), with double and triple faults.
+    bool deliver(Fault fault, bool external);
 
     std::unique_ptr<Exec> x_;
     std::unique_ptr<Block> crossing_;  // the instruction at hand when it crosses a page: not cached

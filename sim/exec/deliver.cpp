@@ -91,7 +91,6 @@ bool deliver_long(Exec& x, const Fault& f, bool external) {
         x.store_slow(rsp - bytes, &frame[skip], bytes, true);
     }
 
-    if (f.vector == Vector::pf && !external && !f.software) s[Reg::cr2] = f.cr2;
     s[Reg::rsp] = rsp - bytes;
     s[Reg::rip] = target;
     s[Reg::cs] = (selector & ~3u) | new_cpl;
@@ -116,21 +115,29 @@ bool deliver_once(Exec& x, const Fault& f, bool external) {
 
 }  // namespace
 
-std::optional<Outcome> Cpu::deliver(Fault f, bool external) {
+bool Cpu::deliver(Fault f, bool external) {
     Exec& x = *x_;
+    const u64 old_cr2 = x.s[Reg::cr2];
+    if (f.vector == Vector::pf && !external && !f.software) x.s[Reg::cr2] = f.cr2;
     for (;;) {
         if (deliver_once(x, f, external)) {
             // Debug handlers may use the debug registers (SDM 3B 18.2.4).
             if (f.vector == Vector::db && !f.software) x.s[Reg::dr7] &= ~dr7::kGeneralDetect;
-            return std::nullopt;
+            return false;
         }
         const auto* next = std::get_if<Fault>(&x.pending);
-        if (next == nullptr) return x.pending;  // an exit or a gap
+        if (next == nullptr) {  // an exit or a gap: nothing has happened yet
+            x.s[Reg::cr2] = old_cr2;
+            return true;
+        }
+        // Also where it becomes a double fault or a shutdown (SDM 3A 6.15, interrupt 14).
+        if (next->vector == Vector::pf) x.s[Reg::cr2] = next->cr2;
         const Kind first = kind_of(f, external);
         const Kind second = kind_of(*next, false);
         if (f.vector == Vector::df && !external && !f.software && second != Kind::benign) {
             x.s[Reg::activity] = 2;
-            return Shutdown{};
+            x.pending = Shutdown{};
+            return true;
         }
         // SDM 3A table 6-5.
         const bool twice = (first == Kind::contributory && second == Kind::contributory) ||

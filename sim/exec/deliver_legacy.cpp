@@ -39,10 +39,6 @@ bool deliver_real(Exec& x, const Fault& f) {
 
 namespace {
 
-void set_cr2(Exec& x, const Fault& f, bool external) {
-    if (f.vector == Vector::pf && !external && !f.software) x.s[Reg::cr2] = f.cr2;
-}
-
 // The error code goes to the stack of the new task.
 bool deliver_to_task(Exec& x, const Fault& f, bool external, u16 selector) {
     const u32 ext = external || !f.software ? 1 : 0;
@@ -51,7 +47,6 @@ bool deliver_to_task(Exec& x, const Fault& f, bool external, u16 selector) {
                                             .rip = x.s[Reg::rip] + f.length,
                                             .rflags = flags_image(x, f, external),
                                             .ext = ext});
-    if (result != Switched::refused) set_cr2(x, f, external);
     if (result != Switched::done) return false;
     if (!f.has_error_code) return true;
     Stack stack(x);
@@ -134,7 +129,6 @@ bool deliver_protected(Exec& x, const Fault& f, bool external) {
         if (!mark_accessed(x, cs)) return false;
         stack.commit();
     }
-    set_cr2(x, f, external);
     for (const Seg seg : kVirtualSegments) {
         if (from_virtual) set_null(x, seg, 0);
     }

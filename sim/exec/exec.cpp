@@ -58,20 +58,32 @@ Flow Exec::fault(Vector vector, u32 error_code) {
     return Flow::stop;
 }
 
-Flow Exec::exit(Exit e, const Op& op) {
-    e.length = op.length;
-    e.breakpoints = static_cast<u8>(breakpoints_hit);
-    // The bytes are those that were decoded, so they are still mapped; a crossing instruction's
-    // second page too.
-    u8* out = e.bytes.data();
-    by_page(code_base() + s[Reg::rip] + op.offset, op.length,
-            [&](u64 at, std::size_t done, std::size_t n) {
-                u64 physical = 0;
-                if (!translate(at, n, Access::execute, false, false, physical)) return false;
-                machine->memory().read(physical, {out + done, n});
-                return true;
-            });
-    pending = e;
+// Those that were decoded, so they are still mapped; a crossing instruction's second page too.
+std::array<u8, kMaxInsnLength> Exec::instruction_bytes(const Op& op) {
+    std::array<u8, kMaxInsnLength> bytes{};
+    const u64 address = code_base() + s[Reg::rip] + op.offset;
+    const u64 in_page = address & kPageMask;
+    const CodeTlbEntry& entry = tlb.code_slot(address);
+    if (entry.tag == tag(address) && in_page + op.length <= kPageSize) {
+        const u8* page = machine->memory().page_for_read(entry.page_number);
+        std::memcpy(bytes.data(), page + in_page, op.length);
+        return bytes;
+    }
+    by_page(address, op.length, [&](u64 at, std::size_t done, std::size_t n) {
+        u64 physical = 0;
+        if (!translate(at, n, Access::execute, false, false, physical)) return false;
+        machine->memory().read(physical, {bytes.data() + done, n});
+        return true;
+    });
+    return bytes;
+}
+
+Flow Exec::exit(const Exit& e, const Op& op) {
+    const auto bytes = instruction_bytes(op);
+    Exit& made = pending.emplace<Exit>(e);
+    made.length = op.length;
+    made.bytes = bytes;
+    made.breakpoints = static_cast<u8>(breakpoints_hit);
     return Flow::stop;
 }
 
@@ -146,15 +158,6 @@ void Exec::fill_tlb(u64 address, Access access, u64 physical) {
 
 void Exec::cache_execute(u64 address, u64 physical) {
     if (may_cache(address, physical)) tlb.set_code(address, tag(address), physical >> kPageShift);
-}
-
-Block* Exec::cached_block(u64 address) {
-    const CodeTlbEntry& entry = tlb.code_slot(address);
-    if (entry.tag != tag(address)) return nullptr;
-    const u64 physical = entry.page_number << kPageShift | (address & kPageMask);
-    CodeCache& code = machine->code();
-    if (Block* found = code.find(physical, code_mode)) return found;
-    return code.find_slow(physical, code_mode);
 }
 
 bool Exec::check_alignment(u64 address, std::size_t size) {

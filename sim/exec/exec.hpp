@@ -13,6 +13,7 @@
 
 namespace vtlsim::sim {
 
+class CodeCache;
 class Cpu;
 class Machine;
 class Observer;
@@ -36,6 +37,7 @@ struct Exec {
     LazyFlags flags;
     u64 context = 0;  // of the TLB: address space and privilege of data accesses
     Machine* machine = nullptr;
+    CodeCache* code = nullptr;  // the machine's
     Cpu* cpu = nullptr;
     u8 address_space = 0;  // which RAM map of the machine applies, 0 to 3
     CodeMode code_mode = CodeMode::long64;
@@ -99,7 +101,7 @@ struct Exec {
     // --- outcomes ------------------------------------------------------------------------------
     Flow fault(Vector vector);
     Flow fault(Vector vector, u32 error_code);
-    Flow exit(Exit e, const Op& op);  // fills in the instruction's bytes
+    Flow exit(const Exit& e, const Op& op);  // fills in what is known of the instruction
     Flow not_modelled(std::string_view what);
 
     // --- memory --------------------------------------------------------------------------------
@@ -209,6 +211,7 @@ struct Exec {
     }
     u64 tag(u64 address) const { return (address & ~kPageMask) | context; }
     bool may_cache(u64 address, u64 physical) const;
+    std::array<u8, kMaxInsnLength> instruction_bytes(const Op& op);
     u64 linear_bits(u64 address) const { return long_code ? address : address & 0xFFFFFFFF; }
     void fill_tlb(u64 address, Access access, u64 physical);
 };

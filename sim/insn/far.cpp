@@ -1,6 +1,7 @@
 // Far control transfer: JMP CALL RET.
 #include "sim/insn/far.hpp"
 
+#include "sim/exec/segment.hpp"
 #include "sim/insn/call_gate.hpp"
 #include "sim/insn/operands.hpp"
 
@@ -49,13 +50,18 @@ Flow far_immediate(Exec& x, const Op& op) {
     return far_transfer<Call>(x, op, static_cast<u16>(op.disp), op.imm);
 }
 
+// m16:16, m16:32, m16:64: two accesses, as those of LDS (insn/segment_move.cpp).
 template <bool Call>
 Flow far_memory(Exec& x, const Op& op) {
     u64 target = 0;
     u16 selector = 0;
-    const u64 address = x.linear(op);
-    if (!x.load_slow(address, &target, op.size, op.stack_segment) ||
-        !x.load(address + op.size, selector, op.stack_segment)) {
+    const u64 base = x.s.scalar[op.segment_base];
+    const u64 first = x.linear(op);
+    const u64 second = x.linear(op, op.size);
+    if (!check_access(x, op.segment, first - base, op.size, Access::read) ||
+        !x.load_slow(first, &target, op.size, op.stack_segment) ||
+        !check_access(x, op.segment, second - base, sizeof(selector), Access::read) ||
+        !x.load(second, selector, op.stack_segment)) {
         return Flow::stop;
     }
     return far_transfer<Call>(x, op, selector, target);

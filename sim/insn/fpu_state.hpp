@@ -25,6 +25,9 @@ static_assert(sizeof(FxsaveArea) == 512);
 
 inline constexpr u32 kMxcsrMask = 0xFFFF;
 
+// CR4.OSXSAVE and CR0.TS. False: #UD or #NM is pending.
+bool xsave_usable(Exec& x);
+
 // `wide`: the 64-bit form of the pointers. Reserved bytes become 0, as on silicon.
 void save_x87(const Exec& x, FxsaveArea& area, bool wide);
 void save_mxcsr(const Exec& x, FxsaveArea& area);

@@ -54,12 +54,13 @@ Flow port_access(Exec& x, const Op& op) {
         if (In) set_accumulator(x, op.size);
         return Flow::next;
     }
-    Exit e{.kind = ExitKind::io, .in = In, .port = port, .size = op.size};
-    if (!In) {
-        const u64 mask = (u64{1} << op.size * 8) - 1;
-        e.data = static_cast<u32>(x.s[Reg::rax] & mask);
-    }
-    return x.exit(e, op);
+    const u64 mask = In ? 0 : (u64{1} << op.size * 8) - 1;
+    return x.exit(Exit{.kind = ExitKind::io,
+                       .in = In,
+                       .port = port,
+                       .size = op.size,
+                       .data = static_cast<u32>(x.s[Reg::rax] & mask)},
+                  op);
 }
 
 u64 count_mask(const Op& op) {

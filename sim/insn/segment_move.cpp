@@ -45,18 +45,19 @@ Flow push_segment(Exec& x, const Op& op) {
 }
 
 // LDS and its like: imm is the segment's number, dst the general register. Two accesses, the
-// offset's and the selector's: each has its own segment check (as CPUs do it; the SDM names no
-// order).
+// offset's and the selector's: each has its own segment check, and the selector's address is cut to
+// the address size again (as CPUs do it; the SDM names no order).
 template <class T>
 Flow load_far_pointer(Exec& x, const Op& op) {
     T offset{};
     u16 selector = 0;
-    const u64 address = x.linear(op);
-    const u64 start = address - x.s.scalar[op.segment_base];
-    if (!check_access(x, op.segment, start, sizeof(T), Access::read) ||
-        !x.load(address, offset, op.stack_segment) ||
-        !check_access(x, op.segment, start + sizeof(T), sizeof(selector), Access::read) ||
-        !x.load(address + sizeof(T), selector, op.stack_segment) ||
+    const u64 base = x.s.scalar[op.segment_base];
+    const u64 first = x.linear(op);
+    const u64 second = x.linear(op, sizeof(T));
+    if (!check_access(x, op.segment, first - base, sizeof(T), Access::read) ||
+        !x.load(first, offset, op.stack_segment) ||
+        !check_access(x, op.segment, second - base, sizeof(selector), Access::read) ||
+        !x.load(second, selector, op.stack_segment) ||
         !load_segment(x, static_cast<Seg>(op.imm), selector)) {
         return Flow::stop;
     }

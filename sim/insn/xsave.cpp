@@ -28,11 +28,7 @@ bool enabled(Exec& x) {
 
 // What the instruction is asked for and may touch. False: a fault is pending.
 bool request(Exec& x, const Op& op, u64& components) {
-    if (!enabled(x)) return false;
-    if ((x.s[Reg::cr0] & cr0::ts) != 0) {
-        x.fault(Vector::nm);
-        return false;
-    }
+    if (!xsave_usable(x)) return false;
     // Unlike FXSAVE's, comes before what is not canonical; as on an AMD EPYC.
     if (x.linear(op) % 64 != 0) {
         x.fault(Vector::gp, 0);
@@ -139,6 +135,13 @@ constexpr InsnRow kRows[] = {
 };
 
 }  // namespace
+
+bool xsave_usable(Exec& x) {
+    if (!enabled(x)) return false;
+    if ((x.s[Reg::cr0] & cr0::ts) == 0) return true;
+    x.fault(Vector::nm);
+    return false;
+}
 
 std::span<const InsnRow> xsave_rows() { return kRows; }
 

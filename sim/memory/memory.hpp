@@ -55,6 +55,8 @@ class Memory {
     struct Page {
         Page() : bytes{} {}
         explicit Page(const std::array<u8, kPageSize>& from) : bytes(from) {}
+        static void* operator new(std::size_t size);
+        static void operator delete(void* page);
         ReferenceCount references;
         alignas(16) std::array<u8, kPageSize> bytes;
     };

@@ -6,12 +6,34 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "sim/decode/decoder.hpp"
 #include "sim/insn/decoded.hpp"
 
 namespace vtlsim::tests {
 namespace {
 
 using namespace vtlsim::sim;
+
+CodeMode code_mode(const CpuState& s) {
+    const bool big = (s[Reg::cs_attr] >> 14 & 1) != 0;
+    if ((s[Reg::efer] & efer::lma) != 0) {
+        if (attr::long_code(s[Reg::cs_attr])) return CodeMode::long64;
+        return big ? CodeMode::compat32 : CodeMode::compat16;
+    }
+    if ((s[Reg::rflags] & flag::vm) != 0) return CodeMode::virtual16;
+    if ((s[Reg::cr0] & cr0::pe) != 0) return big ? CodeMode::prot32 : CodeMode::prot16;
+    return big ? CodeMode::real32 : CodeMode::real16;
+}
+
+std::set<u16> reached;
+
+void note_reached(const CpuState& s, std::span<const u8> code) {
+    std::array<u8, kMaxInsnLength> bytes{};
+    std::copy_n(code.begin(), std::min(code.size(), bytes.size()), bytes.begin());
+    const Block block = decode_one(bytes, code_mode(s));
+    const Op& op = block.ops.front();
+    if (op.length <= code.size()) reached.insert(op.mnemonic);
+}
 
 // Remembers what it is told as a hash, and pauses now and then.
 class Witness : public Observer {
@@ -181,7 +203,10 @@ class Runner {
                                           way_.observed ? &witness_ : nullptr);
         const u64 made = cpu_->steps() - steps_before;
         end_.steps += made;
-        if (way_.checked) check(before, memory_before, code, outcome, made);
+        if (way_.checked) {
+            check(before, memory_before, code, outcome, made);
+            note_reached(before, code);
+        }
         after(outcome);
     }
 
@@ -369,5 +394,7 @@ std::string check_all_ways(const World& world, const Surroundings& around, u64 p
     if (!excused) out += differences;
     return out;
 }
+
+const std::set<u16>& reached_mnemonics() { return reached; }
 
 }  // namespace vtlsim::tests

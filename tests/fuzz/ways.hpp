@@ -3,6 +3,7 @@
 // end in the same state.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "tests/fuzz/world.hpp"
@@ -55,5 +56,9 @@ std::string difference(const Ending& a, const Ending& b);
 std::string check_all_ways(const World& world, const Surroundings& around, u64 pieces);
 
 std::string describe(const sim::Outcome& outcome);
+
+// ZydisMnemonic of the instructions that checked ways of this process came to: they retired, faulted
+// or exited.
+const std::set<u16>& reached_mnemonics();
 
 }  // namespace vtlsim::tests

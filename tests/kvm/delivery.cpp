@@ -1,7 +1,7 @@
-// Delivery through the IVT and the IDT of 64-bit mode, with stack switches and IST, error codes,
-// call gates of 64-bit code, single step and breakpoints, compared with the machine's KVM. That may
-// be silicon or KVM's own emulator; both know what Unicorn does not (docs/unicorn.md). Run:
-// build/<preset>/vtlsim_tests "[kvm]"
+// Delivery through the IVT and the IDTs of 32-bit protected and 64-bit mode, with stack switches
+// and IST, error codes, far transfers and call gates, single step and breakpoints, compared with
+// the machine's KVM. That may be silicon or KVM's own emulator; both know what Unicorn does not
+// (docs/unicorn.md). Run: build/<preset>/vtlsim_tests "[kvm]"
 #include <fmt/format.h>
 
 #include "sim/asm/assembler.hpp"
@@ -36,6 +36,10 @@ class Guest {
     }
     void put(u64 at, u64 value, std::size_t size = 8) { std::memcpy(&memory[at], &value, size); }
 
+    void legacy_gate(u64 vector, u64 access, u64 selector) {
+        put(kIdt + vector * 8, (kHandlers + vector * 16) | selector << 16 | access << 40);
+    }
+
     // IVT at 0, everything at base 0.
     static Guest real(std::string_view text) {
         Guest g(text, AsmMode::bits16);
@@ -45,6 +49,43 @@ class Guest {
             g.state[base_of(seg)] = 0;
         }
         g.state[Reg::rsp] = 0x9000;
+        return g;
+    }
+
+    // Flat, without paging, at level 0, with 32-bit interrupt gates.
+    static Guest protected32(std::string_view text) {
+        Guest g(text, AsmMode::bits32);
+        CpuState& s = g.state;
+        const u64 gdt[] = {0,
+                           0x00CF9B000000FFFF,   // 08h: code
+                           0x00CF93000000FFFF,   // 10h: data
+                           0x00CF13000000FFFF,   // 18h: absent data
+                           0x00CFFB000000FFFF,   // 20h: code of level 3
+                           0x00CFF3000000FFFF,   // 28h: data of level 3
+                           0x00008B0050000067,   // 30h: the TSS
+                           0x000093002000000F,   // 38h: 16 bytes of data at 2000h
+                           0x00CF1B000000FFFF,   // 40h: absent code
+                           0x00CF9F000000FFFF,   // 48h: conforming code
+                           0x00CF99000000FFFF};  // 50h: code that can only be executed
+        for (std::size_t i = 0; i < std::size(gdt); ++i) g.put(kGdt + 8 * i, gdt[i]);
+        for (u64 v = 0; v < 256; ++v) g.legacy_gate(v, 0x8E, 0x08);
+        s[Reg::cr0] = 0x31;
+        s[Reg::gdtr_base] = kGdt;
+        s[Reg::gdtr_limit] = sizeof(gdt) - 1;
+        s[Reg::idtr_base] = kIdt;
+        s[Reg::idtr_limit] = 0x7FF;
+        s[Reg::tr] = 0x30;
+        s[Reg::tr_base] = kTss;
+        s[Reg::tr_limit] = 0x67;
+        s[Reg::tr_attr] = 0x8B;
+        for (const Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
+            const bool code = seg == Seg::cs;
+            s[selector_of(seg)] = code ? 0x08 : 0x10;
+            s[base_of(seg)] = 0;
+            s[limit_of(seg)] = 0xFFFFFFFF;
+            s[attr_of(seg)] = code ? 0xC09B : 0xC093;
+        }
+        s[Reg::rsp] = kUserStack;
         return g;
     }
 
@@ -150,6 +191,63 @@ TEST_CASE("kvm: delivery in real mode", "[kvm]") {
                  "db 0x0f, 0x0b", "push 0x102\npopf\nnop\nhlt", "mov word [0x1f00], 7\nint 0x21");
     INFO(text);
     const std::string what = difference(*peer, Guest::real(text));
+    INFO(what);
+    CHECK(what.empty());
+}
+
+// KVM's emulator knows neither INT n, INT1, INT3, INTO nor IRET of protected mode.
+TEST_CASE("kvm: delivery and far transfers in 32-bit protected mode", "[kvm]") {
+    std::string reason;
+    const auto peer = KvmPeer::open(reason);
+    if (peer == nullptr) VTLSIM_SKIP(reason);
+    const char* text = GENERATE(
+        "ud2", "xor ecx, ecx\ndiv ecx", "mov eax, 0x18\nmov ds, ax", "mov eax, 0x18\nmov ss, ax",
+        "mov eax, 0x08\nmov ss, ax", "mov eax, 0x50\nmov es, ax", "mov eax, 0x68\nmov es, ax",
+        "mov eax, 0x64\nmov es, ax", "mov eax, 0x28\nmov ss, ax", "xor eax, eax\nmov ss, ax",
+        "xor eax, eax\nmov fs, ax\nmov al, [fs:0]", "mov eax, 0x38\nmov gs, ax\nmov al, [gs:16]",
+        "mov eax, 0x38\nmov gs, ax\nmov eax, [gs:13]",
+        "mov eax, 0x38\nmov gs, ax\nmov eax, [gs:12]\nhlt", "lldt [0x2000]\nhlt",
+        "mov eax, 0x30\nltr ax", "mov [cs:0x2000], eax", "jmp 0x08:0x7000", "jmp 0x48:0x7000",
+        "jmp 0x40:0x7000", "jmp 0x10:0x7000", "jmp 0x20:0x7000", "call 0x08:0x7000",
+        "call 0x40:0x7000", "push 8\npush 0x7000\nretf", "push 0x40\npush 0x7000\nretf",
+        "push 0x102\npopfd\nnop\nhlt");
+    INFO(text);
+    const std::string what = difference(*peer, Guest::protected32(text));
+    INFO(what);
+    CHECK(what.empty());
+}
+
+TEST_CASE("kvm: gates of 32-bit protected mode", "[kvm]") {
+    std::string reason;
+    const auto peer = KvmPeer::open(reason);
+    if (peer == nullptr) VTLSIM_SKIP(reason);
+    const bool error_code = GENERATE(false, true);
+    struct Gate {
+        u64 access, selector;
+    };
+    // An interrupt gate, a trap gate, conforming code. A KVM without VMX and SVM takes every gate
+    // for a 32-bit one that is present, and its selector for code.
+    const Gate gate = GENERATE(Gate{0x8E, 8}, Gate{0x8F, 8}, Gate{0x8E, 0x48});
+    Guest guest = Guest::protected32(error_code ? "mov eax, 0x50\nmov ss, ax" : "ud2");
+    guest.state[Reg::rflags] = 0x202;
+    guest.legacy_gate(error_code ? 13 : 6, gate.access, gate.selector);
+    CAPTURE(error_code, gate.access, gate.selector);
+    const std::string what = difference(*peer, guest);
+    INFO(what);
+    CHECK(what.empty());
+}
+
+// KVM's emulator looks at code breakpoints only.
+TEST_CASE("kvm: code breakpoints", "[kvm]") {
+    std::string reason;
+    const auto peer = KvmPeer::open(reason);
+    if (peer == nullptr) VTLSIM_SKIP(reason);
+    const bool wide = GENERATE(false, true);
+    const u64 number = GENERATE(0u, 3u);
+    Guest guest = wide ? Guest::long64("nop\nnop\nhlt", 0) : Guest::protected32("nop\nnop\nhlt");
+    guest.state[offset(Reg::dr0, number)] = kCode + 1;
+    guest.state[Reg::dr7] = 0x400 | u64{2} << 2 * number;
+    const std::string what = difference(*peer, guest);
     INFO(what);
     CHECK(what.empty());
 }

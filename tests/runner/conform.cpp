@@ -64,6 +64,34 @@ TEST_CASE("conform: the same seed makes the same report", "[conform]") {
     CHECK(conform_host(options, nullptr).report == first.report);
 }
 
+// With mismatches to report, too: every tenth answer of the simulator is wrong.
+TEST_CASE("conform: the same report with one job and with several", "[conform]") {
+    ConformOptions options;
+    options.count = 30000;
+    options.seed = 7;
+    const bool distorted = GENERATE(false, true);
+    if (distorted) {
+        options.distort = [](const Case& c, Answer& answer) {
+            if (c.in.gpr[0] % 10 == 0) answer.out.gpr[0] ^= 1;
+        };
+    }
+#ifdef VTLSIM_ADDRESS_SANITIZER
+    VTLSIM_SKIP("the sanitizer's shadow memory lies where the cases expect nothing");
+#endif
+    const ConformResult one = conform_host(options, nullptr);
+    if (one.skipped) VTLSIM_SKIP(one.report);
+    CHECK((one.mismatches != 0) == distorted);
+    for (const u32 jobs : std::array<u32, 2>{2, 3}) {
+        options.jobs = jobs;
+        const ConformResult several = conform_host(options, nullptr);
+        CHECK(several.report == one.report);
+        CHECK(several.cases == one.cases);
+        CHECK(several.mismatches == one.mismatches);
+        CHECK(several.undefined == one.undefined);
+        CHECK(several.gaps == one.gaps);
+    }
+}
+
 TEST_CASE("conform: a wrong answer is found and shrunk to a line for exec", "[conform]") {
     ConformOptions options;
     options.count = 4000;

@@ -126,6 +126,73 @@ TEST_CASE("delivery: CR2 is written by a page fault", "[sim]") {
     CHECK(rig.stack(0) == 0);
 }
 
+// SDM 3A 6.15, interrupt 14: also by those that become a double fault or a shutdown.
+TEST_CASE("delivery: CR2 is written by page faults that are not delivered", "[sim]") {
+    Guest rig("mov rax, [rbx]");
+    PageTables tables(rig);
+    tables.map(0, 0, PageTables::p | PageTables::w | PageTables::u, 2);
+    tables.activate();
+    rig.set(Reg::rbx, 0x400123);
+    SECTION("another exception makes it a double fault") {
+        rig.gate(14, {.present = false});
+        CHECK(rig.vector_taken() == 8);
+        CHECK(rig.get(Reg::cr2) == 0x400123);
+    }
+    SECTION("a second page fault makes it a double fault") {
+        rig.set(Reg::rsp, 0x500000);
+        rig.gate(8, {.ist = 1, .target = kHandler + 16 * 8});
+        CHECK(rig.vector_taken() == 8);
+        CHECK(rig.get(Reg::cr2) == 0x500000 - 8 * 6);
+    }
+    SECTION("a third one shuts the processor down") {
+        rig.set(Reg::rsp, 0x500000);
+        rig.gate(8, {.ist = 1});
+        rig.put(kTss + 0x24, 0x600000);
+        CHECK(is<Shutdown>(rig.run()));
+        CHECK(rig.get(Reg::cr2) == 0x600000 - 8 * 6);
+    }
+}
+
+// Vectors 1, 3, 4 and n; only INT1 does not ask for the gate's level (SDM 3A 6.12.1.2). INTO does
+// not exist in 64-bit code.
+TEST_CASE("delivery: INT1 passes a gate that INT3 and INT n may not", "[sim]") {
+    Guest rig("int1\nint3");
+    rig.user();
+    CHECK(rig.vector_taken() == 1);
+    CHECK(rig.stack(0) == Rig::kCode + 1);
+    CHECK(rig.get(Reg::dr6) == 0xFFFF0FF0);
+    rig.user();
+    rig.set(Reg::rsp, 0x8000);
+    rig.jump(Rig::kCode + 1);
+    CHECK(rig.vector_taken() == 13);
+    CHECK(rig.stack(0) == 3 * 8 + 2);
+    CHECK(rig.stack(1) == Rig::kCode + 1);
+}
+
+// What the processor delivers first and second, by table 6-5 of SDM 3A: 0 benign, 1 contributory,
+// 2 page fault.
+TEST_CASE("delivery: which two exceptions make a double fault", "[sim]") {
+    const unsigned first = GENERATE(0u, 1u, 2u);
+    const unsigned second = GENERATE(1u, 2u);
+    const char* const texts[] = {"ud2", "mov rax, [rcx]", "mov rax, [rbx]"};
+    constexpr unsigned kVectors[] = {6, 13, 14};
+    Guest rig(texts[first]);
+    PageTables tables(rig);
+    tables.map(0, 0, PageTables::p | PageTables::w | PageTables::u, 2);
+    tables.activate();
+    rig.set(Reg::rbx, 0x400000);
+    rig.set(Reg::rcx, u64{1} << 63);
+    // The first one's delivery fails: its gate is absent, or its stack is not mapped.
+    if (second == 1) {
+        rig.gate(kVectors[first], {.present = false});
+    } else {
+        rig.gate(kVectors[first], {.ist = 1, .target = kHandler + 16 * kVectors[first]});
+        rig.put(kTss + 0x24, 0x500000);
+    }
+    const bool twice = (first == 1 && second == 1) || first == 2;
+    CHECK(rig.vector_taken() == (twice ? 8u : second == 1 ? 11u : 14u));
+}
+
 TEST_CASE("delivery: from CPL 3 the stack of the TSS is used, and SS is null", "[sim]") {
     Guest rig("ud2");
     rig.user();
