@@ -57,8 +57,8 @@ std::string check_all_ways(const World& world, const Surroundings& around, u64 p
 
 std::string describe(const sim::Outcome& outcome);
 
-// ZydisMnemonic of the instructions that checked ways of this process came to: they retired, faulted
-// or exited.
+// ZydisMnemonic of the instructions that checked ways of this process came to: they retired,
+// faulted or exited.
 const std::set<u16>& reached_mnemonics();
 
 }  // namespace vtlsim::tests
