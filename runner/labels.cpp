@@ -56,6 +56,7 @@ Labels::Place Labels::read(const Node& node) const {
         const std::string label = text.substr(kVtl2Prefix.size());
         names.assign(vtl2_labels().begin(), vtl2_labels().end());
         if (std::find(names.begin(), names.end(), label) != names.end()) {
+            vtl2_uses_.push_back({node, label});
             return {.vtl = 2, .address = 0, .vtl2_label = label};
         }
         node.error(fmt::format("the VTL2 kernel has no label {}{}", in_quotes(label),

@@ -29,11 +29,20 @@ class Labels {
     // The same where a label of the VTL2 kernel makes no sense.
     u64 read_address(const Node& node) const;
 
+    // The labels of the VTL2 kernel that were read, and where: some kernel has them, perhaps not
+    // that of the scenario's switches.
+    struct Vtl2Use {
+        Node node;
+        std::string label;
+    };
+    const std::vector<Vtl2Use>& vtl2_uses() const { return vtl2_uses_; }
+
     // All of the guest's.
     std::vector<std::pair<u64, std::string>> by_address() const;
 
   private:
     std::map<std::string, u64> guest_;
+    mutable std::vector<Vtl2Use> vtl2_uses_;  // notes of what const readers asked
 };
 
 }  // namespace vtlsim::runner

@@ -8,6 +8,7 @@
 
 #include "model/world.hpp"
 #include "runner/limits.hpp"
+#include "runner/load_checks.hpp"
 #include "runner/load_expect.hpp"
 #include "runner/load_kvm.hpp"
 #include "runner/load_matrix.hpp"
@@ -153,6 +154,8 @@ std::optional<Scenario> read_scenario(const JsonDocument& document, const std::s
     report_unused(excluded);
     report_unused(keys.xfails);
     if (scenario.variants.empty()) variants->error("every variant is excluded");
+    if (!diagnostics.empty()) return std::nullopt;
+    check_variants(f, scenario, world.labels());
     if (!diagnostics.empty()) return std::nullopt;
     return scenario;
 }

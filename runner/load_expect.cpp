@@ -255,6 +255,20 @@ bool check_path(const Node& node, const std::string& path) {
     return false;
 }
 
+namespace {
+
+// A value that the register of that name can hold.
+void check_width(const Node& node, std::string_view path, const Vec128& value) {
+    const std::size_t dot = path.rfind('.');
+    const std::string_view bank = path.substr(0, dot == std::string_view::npos ? 0 : dot);
+    if (!bank.ends_with("vtl0") && !bank.ends_with("vtl2")) return;
+    const sim::RegInfo* row = sim::find_register(path.substr(dot + 1));
+    if (row == nullptr || row->bits >= 64 || (value.hi == 0 && value.lo >> row->bits == 0)) return;
+    node.error(fmt::format("{} has {} bits, and never this value", row->name, row->bits));
+}
+
+}  // namespace
+
 Expectations read_expectations(const Node& node, const Labels& labels) {
     Expectations out;
     if (node.is_missing()) return out;
@@ -269,6 +283,7 @@ Expectations read_expectations(const Node& node, const Labels& labels) {
         for (const Node& member : state->members()) {
             if (check_path(member, member.key())) {
                 out.state.push_back({member.key(), read_value(member)});
+                check_width(member, member.key(), out.state.back().value);
             }
         }
     }

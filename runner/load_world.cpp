@@ -86,15 +86,33 @@ void WorldReader::read_guest(const Node& node) {
     }
     if (const auto memory = f.optional("memory")) read_memory(*memory, 0);
     const auto entry = f.optional("entry");
-    if (entry) rip = labels_.read_address(*entry);
+    if (entry) {
+        const std::size_t errors = entry->diagnostics().count();
+        rip = labels_.read_address(*entry);
+        if (entry->diagnostics().count() == errors) check_start(*entry, rip);
+    }
     if (const auto registers = f.optional("registers")) {
         read_registers(*registers, config_.vtl0_registers);
+        bool own_addresses = false;
+        for (const Node& member : registers->members())
+            own_addresses = own_addresses || member.key() == "cr3" || member.key() == "cs";
         for (const Node& member : registers->members()) {
-            if (entry && member.key() == "rip") {
+            if (member.key() != "rip") continue;
+            if (entry) {
                 member.error_at_key("\"entry\" says already where the guest starts");
+            } else if (!own_addresses) {
+                check_start(member, member.integer());
             }
         }
     }
+}
+
+void WorldReader::check_start(const Node& node, u64 address) {
+    const auto after = images_.upper_bound(address);
+    if (images_.empty() || (after != images_.begin() && std::prev(after)->second.last >= address))
+        return;
+    node.error(
+        fmt::format("the guest would start at {:#x}, where the scenario puts nothing", address));
 }
 
 void WorldReader::read_vtl2(const Node& node) {
@@ -160,6 +178,9 @@ u64 WorldReader::read_image(const Fields& fields, u64 at, u8 vtl) {
     if (text->diagnostics().count() != errors) return at;
     add_image(place, result.origin, result.bytes, vtl);
     append_listing(listing_, source.text(), result, vtl);
+    if (vtl == 0) {
+        for (const sim::AsmLine& line : result.lines) asm_lines_.emplace(line.address, line.length);
+    }
     return result.origin;
 }
 
@@ -369,7 +390,8 @@ void WorldReader::check_can_happen(const Fields& fields, const model::PinnedEven
                                config_.limits.steps));
     }
     const auto before = fields.optional("before");
-    if (!before || place.vtl != 0 || place.address < config_.guest_ram) return;
+    if (!before || place.vtl != 0) return;
+    if (place.address < config_.guest_ram) return check_not_inside(*before, place.address);
     const bool paged = std::any_of(config_.vtl0_registers.begin(), config_.vtl0_registers.end(),
                                    [](const auto& row) { return row.first == sim::Reg::cr3; });
     if (paged) return;  // a linear address says nothing then
@@ -377,6 +399,18 @@ void WorldReader::check_can_happen(const Fields& fields, const model::PinnedEven
         "this can never happen: no instruction starts at {:#x}, behind the guest's RAM and outside "
         "of VTL2's memory",
         place.address));
+}
+
+void WorldReader::check_not_inside(const Node& before, u64 address) {
+    const auto after = asm_lines_.upper_bound(address);
+    if (after == asm_lines_.begin()) return;
+    const auto [start, length] = *std::prev(after);
+    if (address == start || address - start >= length) return;
+    before.error(
+        fmt::format("this can hardly happen: {:#x} is inside of the instruction at {:#x}; "
+                    "\"may_not_happen\" if "
+                    "something jumps there",
+                    address, start));
 }
 
 void WorldReader::read_interrupt(const Fields& fields, model::PinnedEvent& event) {

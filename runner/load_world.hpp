@@ -33,6 +33,8 @@ class WorldReader {
     void read_limits(const Node& node);
     void read_guest(const Node& node);
     void read_vtl2(const Node& node);
+    // `node` says that the guest starts there.
+    void check_start(const Node& node, u64 address);
     void read_registers(const Node& node, std::vector<model::RegisterValue>& out);
     void read_memory(const Node& node, u8 vtl);
     // Code or data from "asm" or "bytes", `at` an address. Returns where it starts.
@@ -43,6 +45,8 @@ class WorldReader {
     void read_events(const Node& node);
     void check_can_happen(const Fields& fields, const model::PinnedEvent& event,
                           const Labels::Place& place);
+    // `before` is an address of the guest.
+    void check_not_inside(const Node& before, u64 address);
     // load_schedule.cpp
     void read_concurrency(const Fields& root);
     void read_vps(const Node& node);
@@ -62,6 +66,7 @@ class WorldReader {
     u64 image_bytes_ = 0;          // of all images met so far, right or wrong
     std::vector<EventNote> event_notes_;
     std::vector<SourceLine> listing_;
+    std::map<u64, u8> asm_lines_;  // of the guest: address and length
 };
 
 }  // namespace vtlsim::runner

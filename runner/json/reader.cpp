@@ -91,7 +91,8 @@ std::optional<Complaint> read_digits(std::string_view text, std::size_t from, u3
 
 // Small bounds are read most easily in decimal, addresses in hexadecimal.
 std::string bound(u64 value) {
-    return value <= 0xFFFF ? fmt::format("{}", value) : fmt::format("0x{:x}", value);
+    const bool decimal = value <= 0xFFFF || value % 1000 == 0;
+    return decimal ? fmt::format("{}", value) : fmt::format("0x{:x}", value);
 }
 
 std::string integer_description(u64 min, u64 max) {
