@@ -81,7 +81,7 @@ TEST_CASE("A handler sends the guest where it likes", "[api][plugins]") {
 
 TEST_CASE("A device answers its port before the scenario's own", "[api][plugins]") {
     Simulation sim = guest();
-    u32 written = 0;
+    u64 written = 0;
     sim.add_device(
         {.port = 0x3F8,
          .size = 1,

@@ -182,6 +182,7 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
         Json one = document;
         one["guest"].erase("entry");
         one["guest"]["registers"] = {{name, property["examples"][0]}};
+        if (name == "rip") one["guest"]["code"]["at"] = property["examples"][0];  // it starts there
         INFO(name);
         CHECK(errors_of(one.dump()).empty());
         CHECK(complaints(one).empty());
