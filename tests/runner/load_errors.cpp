@@ -98,10 +98,10 @@ TEST_CASE("Switches and limits", "[load]") {
          "apply to "
          "vp_runner kernel_driver"},
         {scenario(R"("limits":{"steps":0,"memory":4095})"),
-         "f:2:19: /limits/steps: expected an integer from 1 to 0x989680, got 0\n"
+         "f:2:19: /limits/steps: expected an integer from 1 to 10000000, got 0\n"
          "f:2:30: /limits/memory: expected an integer from 4096 to 0x40000000, got 4095"},
         {scenario(R"("limits":{"steps":"0x8000000000000000","memory":"0x8000000000000000"})"),
-         "f:2:19: /limits/steps: expected an integer from 1 to 0x989680, got "
+         "f:2:19: /limits/steps: expected an integer from 1 to 10000000, got "
          "\"0x8000000000000000\"\n"
          "f:2:49: /limits/memory: expected an integer from 4096 to 0x40000000, got "
          "\"0x8000000000000000\""},
@@ -262,7 +262,7 @@ TEST_CASE("Pinned events", "[load]") {
         {scenario(R"("events":[{"do":"interrupt","before":"vtl2:prak"}])"),
          "f:2:38: /events/0/before: the VTL2 kernel has no label \"prak\"; did you mean \"park\"?"},
         {scenario(R"("events":[{"do":"interrupt","before":"0x1000","nth":0}])"),
-         "f:2:53: /events/0/nth: expected an integer from 1 to 0x989680, got 0"},
+         "f:2:53: /events/0/nth: expected an integer from 1 to 10000000, got 0"},
         {scenario(R"("events":[{"do":"interrupt","before":"0x1000","vtl":1,"vector":15}])"),
          "f:2:53: /events/0/vtl: there is no VTL1 in this world, only 0 and 2\n"
          "f:2:64: /events/0/vector: expected an integer from 16 to 255, got 15"},
