@@ -38,7 +38,8 @@ int main(int argc, char** argv) {
         std::cout << run.report() << std::hex << "rsi=" << run.value("vtl0.rsi").value_or(0)
                   << " rax=" << run.value("vtl0.rax").value_or(0) << " dma=" << int{bytes[0]}
                   << int{bytes[1]} << '\n';
-        // Searches the orders in which all of these may go.
+        // Searches the orders in which all of these may go. With more states it finds a lost
+        // wake-up of the driver's own (docs/explore.md, the last section).
         const vtlsim::Exploration all = sim.explore({}, 10'000);
         std::cout << "explored " << std::dec << all.states << " states: " << all.violations
                   << " violations of the invariants\n";
