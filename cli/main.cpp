@@ -248,6 +248,8 @@ int run(int argc, char** argv) {
                      "Compare with what such a file says instead of /dev/kvm");
     verb->add_option("--random", kvm.random, "So many random guests and userspaces");
     verb->add_option("--seed", kvm.seed, "Chooses them");
+    verb->add_option("--first", kvm.first, "Number of the first of them; 0 if not given");
+    verb->add_flag("--fresh", kvm.fresh, "A virtual machine of its own for each of them");
     verb->add_flag("!--no-shrink", kvm.shrink, "Do not look for the smallest cases that differ");
     verb->callback([&] { status = conform_kvm_verb(kvm); });
 

@@ -37,9 +37,9 @@ bool ModelVm::inject() {
         return goes_on;
     }
     if (debug_.block_irq) return true;
-    // Held off by MOV SS it is taken at the next entry: KVM does not look between the instructions
+    // Held off by STI or MOV SS it is taken at the next entry: KVM does not look between the instructions
     // that it emulates (docs/conform-kvm.md).
-    const bool held_off = cpu_->get(Reg::shadow) == 2 && !by_hardware();
+    const bool held_off = cpu_->get(Reg::shadow) != 0 && !by_hardware();
     if (events_.nmi_pending && cpu_->get(Reg::nmi_blocked) == 0 && !held_off) {
         events_.nmi_pending = false;
         log(EventKind::kvm_inject, {2, 2});

@@ -42,11 +42,43 @@ ModelVm::Next ModelVm::mmio(const Exit& exit) {
     em_.insn.address_size = !op.address_size ? usual : usual == 4 ? u8{2} : u8{4};
     em_.rflags &= ~kRf;
     if (op.rep != 0 && op.is_string()) em_.rflags |= kRf;
+    if (!can_emulate()) {
+        queue_fault({.vector = sim::Vector::ud});
+        return Next::guest;
+    }
     const bool writes = exit.access == sim::Access::write && !op.reads_destination();
     if (writes || op.value == 0xA6 || op.value == 0xA7) return mmio_execute();
     mmio_.at = exit.gpa;
     mmio_.left = exit.size;
-    return mmio_read_exit();
+    if (op.far_pointer(code_mode() == 0)) {
+        const u8 offset = op.wide ? 8 : (code_mode() == 2) == op.operand_size ? 4 : 2;
+        mmio_.left = u64{offset} + 2;
+    }
+    // LEAVE has moved RSP in the emulator's registers when it reads.
+    constexpr u16 kLeave = 0xC9;
+    if (op.value == kLeave) {
+        constexpr u64 kBig = 1 << 14;
+        const bool big = (cpu_->get(Reg::ss_attr) & kBig) != 0;
+        const u64 mask = code_mode() == 0 ? ~u64{0} : big ? 0xFFFFFFFF : 0xFFFF;
+        cpu_->set(Reg::rsp, (cpu_->get(Reg::rsp) & ~mask) | (cpu_->get(Reg::rbp) & mask));
+    }
+    return mmio_read();
+}
+
+// At the start of an access: what is left over from another one answers it.
+ModelVm::Next ModelVm::mmio_read() {
+    if (!leftover_) return mmio_read_exit();
+    const auto data = take_leftover(mmio_.left);
+    if (!data) return Next::userspace;
+    mmio_.reads.emplace_back(mmio_.at, *data);
+    mmio_.left = 0;
+    return mmio_has_read();
+}
+
+// All of an operand is there.
+ModelVm::Next ModelVm::mmio_has_read() {
+    ++mmio_.operands;
+    return em_.insn.kind == sim::ExitKind::io ? emulate_outs() : mmio_execute();
 }
 
 ModelVm::Next ModelVm::mmio_read_exit() {
@@ -69,8 +101,7 @@ ModelVm::Next ModelVm::complete_mmio_read() {
     mmio_.at += data.size();
     mmio_.left -= data.size();
     if (mmio_.left != 0) return mmio_read_exit();
-    ++mmio_.operands;
-    return mmio_execute();
+    return mmio_has_read();
 }
 
 // From what is read so far up to the next exit, or the end of the instruction. Between iterations
@@ -94,6 +125,8 @@ bool ModelVm::cmps_operand() {
         const u64 linear = (code_mode() == 0 ? 0 : s[base_of(seg)]) + (s[offset] & mask);
         return code_mode() == 0 ? linear : linear & 0xFFFFFFFF;
     };
+    mmio_.source = at(Seg::ds, Reg::rsi);
+    mmio_.first_is_mmio = !machine_.is_ram(0, mmio_.source, 1);
     std::vector<u64> operands;
     for (u64 linear : {at(Seg::ds, Reg::rsi), at(Seg::es, Reg::rdi)}) {
         if (!machine_.is_ram(0, linear, 1)) operands.push_back(linear);
@@ -116,8 +149,11 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     const u64 count_mask =
         em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
     const sim::CpuState users = cpu_->state();
-    if (rep && (users[Reg::rcx] & count_mask) == 0) return emulator_done(false, true);
-    if (cmps_operand()) return problem_.empty() ? mmio_read_exit() : Next::userspace;
+    if (rep && (users[Reg::rcx] & count_mask) == 0) {
+        keep_leftover();
+        return emulator_done(false, true);
+    }
+    if (cmps_operand()) return problem_.empty() ? mmio_read() : Next::userspace;
 
     // The old decode: RIP, RFLAGS, and the operands where userspace has written GPRs since.
     sim::CpuState s = users;
@@ -153,6 +189,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     }
     for (const auto& [at, data] : mmio_.reads) {
         pages.insert(at / sim::kPageSize);
+        pages.insert((at + data.size() - 1) / sim::kPageSize);
         if (!machine_.write(at, data)) return not_modelled("out of memory");
     }
     watcher_->logging = false;
@@ -188,7 +225,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         }
         mmio_.at = exit->gpa;
         mmio_.left = exit->size;
-        return mmio_read_exit();
+        return mmio_read();
     }
     const std::vector<u8> zeros(sim::kPageSize);
     for (u64 page : pages) {
@@ -227,7 +264,13 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     mmio_.writes.clear();
     mmio_.reads.clear();
     mmio_.operands = 0;
-    for (const auto& [at, data] : watcher_->stores) add_write_pieces(at, data);
+    // Each access of an instruction that makes several (PUSHA) replaces the fragments of the last.
+    u64 end = 0;
+    for (const auto& [at, data] : watcher_->stores) {
+        if (at != end) mmio_.writes.clear();
+        add_write_pieces(at, data);
+        end = at + data.size();
+    }
     watcher_->stores.clear();
     const bool to_userspace = !mmio_.writes.empty();
     if (!rep) {
@@ -242,7 +285,8 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         return mmio_write_piece();
     }
     if ((cpu_->get(Reg::rcx) & count_mask) % kIterations == 0) return emulator_done(false, false);
-    decoded_ = cpu_->state();
+    // The next iteration steps pointers, and has the operands of the old decode else.
+    for (Reg reg : {Reg::rsi, Reg::rdi}) decoded_[reg] = cpu_->get(reg);
     return std::nullopt;
 }
 

@@ -7,6 +7,7 @@
 //   fast_path.cpp    exits of a CPU with VMX or SVM: IN and OUT, and the vendor's skip
 //   slow_path.cpp    the full emulator: IN, OUT, INS, OUTS
 //   mmio.cpp         accesses to what is not RAM, always by the emulator
+//   leftover.cpp     data of a read that the emulator gives to another one
 //   completion.cpp   what the next KVM_RUN does with a pending exit
 //   guest_debug.cpp  single-step, breakpoints, TF
 //   registers.cpp    the other ioctls
@@ -43,6 +44,7 @@ class ModelVm final : public Vm {
     RunExit run() override;
     bool exhausted() const override { return steps_left_ == 0; }
     std::string problem() const override { return problem_; }
+    std::string undetermined() const override { return undetermined_; }
     void get_regs(sim::CpuState& state) override;
     void set_regs(const sim::CpuState& state) override;
     void get_sregs(sim::CpuState& state) override;
@@ -78,7 +80,9 @@ class ModelVm final : public Vm {
     // run.cpp
     bool wakes();
     Next enter();  // one round: events, then the guest, then its exit
+    Next enter_guest(u64 steps);
     Next emulate_one();
+    bool can_emulate() const;  // the instruction at RIP
     bool halt_is_due();
     std::optional<sim::Outcome> software_interrupt(sim::Fault fault);
     Next handle(const sim::Outcome& outcome);
@@ -114,13 +118,18 @@ class ModelVm final : public Vm {
     void decode(const sim::Exit& exit);
     void io_exit(u32 count);
     Next emulator_done(bool to_userspace, bool retired);
-    bool string_memory(u64 offset, sim::Seg segment, std::span<u8> bytes, bool write);
+    std::optional<u64> physical_of(u64 linear);
+    bool string_address(u64 offset, sim::Seg segment, bool write, std::vector<u64>& physical,
+                        std::size_t size);
+    bool store_string(std::span<const u8> bytes);
     void advance(sim::Reg reg, i64 by);
     void in_kernel_access(const sim::Exit& exit);
     const Device* in_kernel_device(u16 port) const;
 
     // mmio.cpp
     Next mmio(const sim::Exit& exit);
+    Next mmio_read();
+    Next mmio_has_read();
     Next mmio_read_exit();
     Next complete_mmio_read();
     Next mmio_execute();
@@ -128,6 +137,17 @@ class ModelVm final : public Vm {
     bool cmps_operand();
     void add_write_pieces(u64 at, const std::vector<u8>& data);
     Next mmio_write_piece();
+
+    // leftover.cpp
+    void keep_leftover();
+    std::optional<std::vector<u8>> take_leftover(u64 size);
+    struct Loan {
+        u64 at = 0;
+        std::vector<u8> before, lent;
+        bool keeps = false;  // the instruction writes there itself
+    };
+    std::optional<Loan> lend_leftover();
+    void take_back(const Loan& loan);
 
     // completion.cpp
     Next complete();
@@ -166,7 +186,7 @@ class ModelVm final : public Vm {
     u64 steps_left_;
     u64 steps_ = 0;
     u64 run_from_ = 0;  // cpu_->steps() when the run at hand began
-    std::string problem_;
+    std::string problem_, undetermined_;
 
     // --- kvm_run ---
     RunExit run_;
@@ -220,10 +240,15 @@ class ModelVm final : public Vm {
         std::vector<std::pair<u64, std::vector<u8>>> writes;  // to come
         bool pending = false;                                 // a read exit is at hand
         u32 operands = 0;                                     // CMPS: how many have been read
+        bool first_is_mmio = false;                           // CMPS: its source, at `source`
+        u64 source = 0;                                       // linear
         Opcode op;
         std::vector<u8> code;  // the instruction as it was decoded, and where
         u64 code_at = 0;
     } mmio_;
+    // vcpu->arch.mmio_read_completed: MMIO data that nobody has taken. The emulator's next read of
+    // memory gets them, wherever it reads.
+    std::optional<std::vector<u8>> leftover_;
     sim::CpuState decoded_{};        // when the emulator decoded em_.insn
     u32 pio_latched_ = 0;            // of IN and INS: vcpu->arch.pio.count
     std::array<u64, 6> guest_dr_{};  // DR6, DR7, DR0 to DR3, while userspace's are in force

@@ -95,6 +95,8 @@ struct Transcript {
     // Guest memory at the end where it differs from initial_memory(): whole pages, by address.
     // Pages of place:: are left out.
     std::vector<MemoryImage> memory;
+    // Why a real KVM may go otherwise from one run to the next; empty: no reason is known.
+    std::string undetermined;
 };
 
 // The first difference in words ("exit 2: rip 0x1004, the other has 0x1002"), or nothing. `events`

@@ -39,6 +39,22 @@ bool Opcode::reads_destination() const {
     }
 }
 
+bool Opcode::far_pointer(bool long_code) const {
+    switch (value) {
+        case 0xC4:
+        case 0xC5:
+            return !long_code;
+        case 0x0FB2:
+        case 0x0FB4:
+        case 0x0FB5:
+            return true;
+        case 0xFF:
+            return (modrm >> 3 & 7) == 3 || (modrm >> 3 & 7) == 5;
+        default:
+            return false;
+    }
+}
+
 Opcode opcode_of(std::span<const u8> instruction, bool long_code) {
     Opcode out;
     for (std::size_t i = 0; i < instruction.size(); ++i) {
@@ -65,6 +81,7 @@ Opcode opcode_of(std::span<const u8> instruction, bool long_code) {
             case 0x0F:
                 if (i + 1 < instruction.size())
                     out.value = static_cast<u16>(0x0F00 | instruction[i + 1]);
+                if (i + 2 < instruction.size()) out.modrm = instruction[i + 2];
                 return out;
             default:
                 if (long_code && b >= 0x40 && b <= 0x4F) {
@@ -72,6 +89,7 @@ Opcode opcode_of(std::span<const u8> instruction, bool long_code) {
                     continue;
                 }
                 out.value = b;
+                if (i + 1 < instruction.size()) out.modrm = instruction[i + 1];
                 return out;
         }
     }

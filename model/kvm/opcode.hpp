@@ -13,6 +13,11 @@ struct Opcode {
     bool operand_size = false;  // 66h
     bool address_size = false;  // 67h
     bool wide = false;          // REX.W
+    u8 modrm = 0;               // the byte behind the opcode, whatever it is
+
+    bool register_operand() const { return modrm >= 0xC0; }
+    // Far JMP and CALL, LES to LGS: a selector behind an offset.
+    bool far_pointer(bool long_code) const;
 
     // MOVS, CMPS, STOS, LODS, SCAS.
     bool is_string() const {

@@ -161,6 +161,7 @@ void ModelVm::replace_vcpu() {
     pio_ = {};
     em_ = {};
     mmio_ = {};
+    leftover_.reset();
     rip_written_ = mp_state_set_ = announced_ = false;
     run_ = {};
     immediate_exit_ = window_requested_ = msr_error_ = false;

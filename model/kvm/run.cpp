@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "model/kvm/emulator_table.hpp"
 #include "model/kvm/model_vm.hpp"
 #include "model/kvm/watcher.hpp"
 
@@ -95,6 +96,16 @@ ModelVm::Next ModelVm::enter() {
     if (!inject()) return Next::userspace;
     if (window_requested_ && window_open()) return stop(ExitReason::irq_window_open);
     if (steps_left_ == 0) return Next::userspace;
+    --steps_left_;  // a round that only delivers a fault counts, too
+    const bool one_by_one = leftover_.has_value();
+    const std::optional<Loan> loan = lend_leftover();
+    if (!problem_.empty()) return Next::userspace;
+    const Next next = enter_guest(one_by_one || window_requested_ ? 1 : steps_left_ + 1);
+    if (loan) take_back(*loan);
+    return next;
+}
+
+ModelVm::Next ModelVm::enter_guest(u64 steps) {
     const bool looks = debug_.single_step || debug_.use_hw_bp || debug_.use_sw_bp;
     const bool tf = (get_rflags() & kTf) != 0;
     if (!by_hardware()) {
@@ -106,7 +117,11 @@ ModelVm::Next ModelVm::enter() {
     load_breakpoints(true);
     cpu_->set_deliver_faults(!looks || !by_hardware());
     const bool nmi = cpu_->get(Reg::nmi_pending) != 0;
-    const sim::Outcome outcome = execute(window_requested_ || looks ? 1 : steps_left_);
+    const u64 before = steps_;
+    const sim::Outcome outcome = execute(looks ? 1 : steps);
+    if (!by_hardware() && events_.nmi_pending && steps_ > before + 1) {
+        undetermined_ = "an NMI waits between emulated instructions: the host's scheduler decides";
+    }
     cpu_->set_deliver_faults(true);
     load_breakpoints(false);
     if (nmi && std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
@@ -120,8 +135,8 @@ ModelVm::Next ModelVm::emulate_one() {
     const u64 rip = cpu_->get(Reg::rip);
     const bool tf = (rflags & kTf) != 0;
     const bool nmi = cpu_->get(Reg::nmi_pending) != 0 && cpu_->get(Reg::nmi_blocked) == 0;
-    if (nmi && cpu_->get(Reg::shadow) != 2) {  // delivered first, without an instruction
-        cpu_->set(Reg::rflags, rflags);
+    if (nmi && cpu_->get(Reg::shadow) == 0) {  // delivered first, without an instruction
+        // The frame has the TF of a single step, which GET_REGS hides.
         const sim::Outcome outcome = execute(1);
         if (std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
         if (!std::holds_alternative<sim::StepsDone>(outcome)) return handle(outcome);
@@ -188,12 +203,19 @@ std::optional<sim::Outcome> ModelVm::software_interrupt(sim::Fault fault) {
     return cpu_->inject_fault(fault);
 }
 
+bool ModelVm::can_emulate() const {
+    const std::vector<u8> code = cpu_->peek_code(cpu_->linear_ip(), 15);
+    const bool long_code = code_mode() == 0;
+    return emulator_has(opcode_of(code, long_code), long_code, (cpu_->get(Reg::cr0) & 1) != 0);
+}
+
 bool ModelVm::halt_is_due() { return std::exchange(halt_request_, false); }
 
 sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     const u64 before = run_from_ = cpu_->steps();
     const sim::Outcome outcome = cpu_->run({.steps = steps, .iterations = iterations},
-                                           log_ != nullptr ? watcher_.get() : nullptr);
+                                           log_ != nullptr || !by_hardware() ? watcher_.get()
+                                                                             : nullptr);
     const u64 done = cpu_->steps() - before;
     steps_ += done;
     run_from_ = cpu_->steps();
@@ -217,6 +239,11 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
         if (fault->vector == sim::Vector::db) return debug_exit(debug_dr6_);
         queue_fault(*fault);
         return Next::guest;
+    }
+    if (std::holds_alternative<sim::Paused>(outcome)) {
+        stop(ExitReason::internal_error);
+        run_.suberror = 1;  // KVM_INTERNAL_ERROR_EMULATION
+        return Next::userspace;
     }
     if (std::holds_alternative<sim::Halted>(outcome)) {
         cpu_->set(Reg::activity, 0);  // the LAPIC is userspace's: the vCPU stays runnable

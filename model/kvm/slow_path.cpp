@@ -60,6 +60,7 @@ ModelVm::Next ModelVm::slow_io(const Exit& exit) {
     if (in_kernel_device(exit.port) != nullptr) {
         return not_modelled("string I/O to a device in the kernel");
     }
+    mmio_ = {};
     if (exit.in) return emulate_in(false);
     if (exit.string) return emulate_outs();
     io_exit(1);
@@ -100,9 +101,21 @@ void ModelVm::advance(Reg reg, i64 by) {
     cpu_->set(reg, em_.insn.address_size == 2 ? (old & ~mask) | sum : sum);
 }
 
-// The memory operand of INS or OUTS, byte by byte through the translation. False: a fault is
-// queued.
-bool ModelVm::string_memory(u64 offset, Seg segment, std::span<u8> bytes, bool write) {
+// Of MMIO, too, where the executor's own answer is none.
+std::optional<u64> ModelVm::physical_of(u64 linear) {
+    auto at = cpu_->peek_physical(linear);
+    if (at) return at;
+    constexpr u64 kLast = (u64{1} << 52) - 1;
+    machine_.set_ram(0, {{0, kLast}});
+    at = cpu_->peek_physical(linear);
+    machine_.set_ram(0, ram_of(guest_));
+    return at;
+}
+
+// Where the bytes of INS's or OUTS's memory operand are, through the translation. False: a fault is
+// queued; `physical` then ends before it.
+bool ModelVm::string_address(u64 offset, Seg segment, bool write, std::vector<u64>& physical,
+                             std::size_t size) {
     const bool long_code = mode_mask() == ~u64{0};
     const auto refuse = [&](sim::Vector vector) {
         queue_fault({.vector = vector, .has_error_code = true});
@@ -111,42 +124,94 @@ bool ModelVm::string_memory(u64 offset, Seg segment, std::span<u8> bytes, bool w
     const sim::Vector bad = segment == Seg::ss ? sim::Vector::ss : sim::Vector::gp;
     u64 base = 0;
     if (!long_code || segment == Seg::fs || segment == Seg::gs) base = cpu_->get(base_of(segment));
-    if (!long_code && offset + bytes.size() - 1 > cpu_->get(limit_of(segment))) return refuse(bad);
-    std::vector<u64> physical;
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
+    // A limit of 4 GiB - 1 is none: the operand wraps.
+    const u64 limit = cpu_->get(limit_of(segment));
+    if (!long_code && limit != 0xFFFFFFFF && offset + size - 1 > limit) return refuse(bad);
+    for (std::size_t i = 0; i < size; ++i) {
         u64 linear = base + offset + i;
         if (!long_code) linear &= 0xFFFFFFFF;
         if (long_code && static_cast<u64>(static_cast<i64>(linear << 16) >> 16) != linear) {
             return refuse(bad);
         }
-        const auto at = cpu_->peek_physical(linear);
+        const bool same_page = i != 0 && (linear & sim::kPageMask) != 0;
+        const auto at = same_page ? std::optional(physical.back() + 1) : physical_of(linear);
         if (!at) {
-            not_modelled("a page fault of INS or OUTS");
-            return false;
-        }
-        if (!machine_.is_ram(0, *at, 1)) {
-            not_modelled("INS or OUTS whose memory operand is MMIO");
+            // Not present: all that is mapped can be written, by everybody (initial_memory).
+            const bool user = sim::cpl(cpu_->state()) == 3;
+            queue_fault({.vector = sim::Vector::pf,
+                         .has_error_code = true,
+                         .error_code = (write ? 2u : 0u) | (user ? 4u : 0u),
+                         .cr2 = linear});
             return false;
         }
         physical.push_back(*at);
     }
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        if (!write) {
-            machine_.read(physical[i], bytes.subspan(i, 1));
-        } else if (!machine_.write(physical[i], bytes.subspan(i, 1))) {
-            not_modelled("out of memory");
-            return false;
-        }
-    }
     return true;
+}
+
+// What INS has got: RAM takes its part at once, the rest goes into mmio_.writes. False: a fault is
+// queued, or the model has a problem.
+bool ModelVm::store_string(std::span<const u8> bytes) {
+    std::vector<u64> physical;
+    const bool good = string_address(em_.pointer, Seg::es, true, physical, bytes.size());
+    mmio_ = {};
+    std::vector<u8> run;
+    const std::size_t count = physical.size();  // in front of a page that faults
+    for (std::size_t i = 0; i < count; ++i) {
+        if (machine_.is_ram(0, physical[i], 1)) {
+            if (!machine_.write(physical[i], bytes.subspan(i, 1))) {
+                not_modelled("out of memory");
+                return false;
+            }
+            continue;
+        }
+        run.push_back(bytes[i]);
+        const bool last = i + 1 == count || physical[i + 1] != physical[i] + 1 ||
+                          machine_.is_ram(0, physical[i + 1], 1);
+        if (!last) continue;
+        add_write_pieces(physical[i] - (run.size() - 1), run);
+        run.clear();
+    }
+    if (!good) mmio_.writes.clear();
+    return good;
 }
 
 // One element; a REP is left at each, the last one too.
 ModelVm::Next ModelVm::emulate_outs() {
-    std::vector<u8> data(em_.insn.size);
-    if (!string_memory(em_.pointer, em_.insn.segment, data, false)) {
-        return problem_.empty() ? Next::guest : Next::userspace;
+    const u64 mask = width_mask(em_.insn.address_size);
+    if (em_.insn.rep && (cpu_->get(Reg::rcx) & mask) == 0) {
+        // Userspace has cleared it at the exit of the source's read.
+        keep_leftover();
+        return emulator_done(false, true);
     }
+    std::vector<u8> data;
+    if (!mmio_.reads.empty()) {
+        for (const auto& [at, part] : mmio_.reads) data.insert(data.end(), part.begin(), part.end());
+    } else if (leftover_) {
+        const auto left = take_leftover(em_.insn.size);
+        if (!left) return Next::userspace;
+        data = *left;
+    } else {
+        std::vector<u64> physical;
+        if (!string_address(em_.pointer, em_.insn.segment, false, physical, em_.insn.size)) {
+            return Next::guest;
+        }
+        std::size_t outside = 0;
+        for (u64 at : physical) outside += machine_.is_ram(0, at, 1) ? 0 : 1;
+        if (outside != 0) {
+            if (outside != physical.size()) {
+                return not_modelled("OUTS whose operand is RAM and MMIO");
+            }
+            mmio_.at = physical.front();
+            mmio_.left = em_.insn.size;
+            return mmio_read_exit();
+        }
+        data.resize(em_.insn.size);
+        for (std::size_t i = 0; i < data.size(); ++i) {
+            machine_.read(physical[i], std::span(data).subspan(i, 1));
+        }
+    }
+    mmio_.reads.clear();
     const i64 step = em_.insn.size;
     advance(Reg::rsi, (em_.rflags & kDf) != 0 ? -step : step);
     if (em_.insn.rep) advance(Reg::rcx, -1);
@@ -159,6 +224,8 @@ ModelVm::Next ModelVm::emulate_outs() {
 ModelVm::Next ModelVm::emulate_in(bool completing) {
     const Exit& insn = em_.insn;
     const bool rep = insn.string && insn.rep;
+    // An IN with a REP prefix asks for RCX elements, too; it takes one.
+    const bool batch = opcode_of(std::span(insn.bytes).first(insn.length), code_mode() == 0).rep != 0;
     const bool down = (em_.rflags & kDf) != 0;
     const u64 count_mask = width_mask(insn.address_size);
     for (;;) {
@@ -173,7 +240,7 @@ ModelVm::Next ModelVm::emulate_in(bool completing) {
         if (em_.ahead_at == em_.ahead_end) {
             const u64 in_page = cpu_->get(Reg::rdi) & sim::kPageMask;
             u64 n = 1;
-            if (rep) {
+            if (batch) {
                 n = std::min({down ? in_page : sim::kPageSize - in_page,
                               em_.ahead.size() / insn.size, cpu_->get(Reg::rcx) & count_mask});
             }
@@ -206,14 +273,16 @@ ModelVm::Next ModelVm::emulate_in(bool completing) {
         const std::size_t size = rep && !down ? em_.ahead_end - em_.ahead_at : insn.size;
         const std::span<u8> chunk = std::span(em_.ahead).subspan(em_.ahead_at, size);
         em_.ahead_at += size;
-        if (!string_memory(em_.pointer, Seg::es, chunk, true)) {
-            return problem_.empty() ? Next::guest : Next::userspace;
-        }
+        if (!store_string(chunk)) return problem_.empty() ? Next::guest : Next::userspace;
         const i64 by = static_cast<i64>(size);
         advance(Reg::rdi, down ? -by : by);
         em_.pointer = cpu_->get(Reg::rdi) & count_mask;
+        if (rep) advance(Reg::rcx, -by / insn.size);
+        if (!mmio_.writes.empty()) {  // of what is ahead nothing survives the exit
+            emulator_done(true, !rep);
+            return mmio_write_piece();
+        }
         if (!rep) return emulator_done(false, true);
-        advance(Reg::rcx, -by / insn.size);
         if (em_.ahead_at == em_.ahead_end) return emulator_done(false, false);
     }
 }

@@ -9,6 +9,8 @@ namespace {
 using sim::CpuState;
 using sim::Reg;
 
+constexpr int kAccessedDirty = 0x60;  // of a page table's entry
+
 bool is_regs(Reg reg) { return reg <= Reg::r15 || reg == Reg::rip || reg == Reg::rflags; }
 bool is_debug(Reg reg) { return reg >= Reg::dr0 && reg <= Reg::dr7; }
 
@@ -81,6 +83,7 @@ class Actor {
             if (listener_ != nullptr) listener_->exited(o, number);
             if (!handle(o.exit, number)) break;
         }
+        out_.undetermined = vm_.undetermined();
         compare_memory();
         return std::move(out_);
     }
@@ -318,6 +321,16 @@ class Actor {
         }
         const std::vector<u8> zeros(sim::kPageSize);
         std::vector<u8> now(sim::kPageSize);
+        for (u64 at : {place::kPml4, place::kPdpt, place::kDirectory}) {
+            const auto was = before.find(at / sim::kPageSize);
+            if (was == before.end()) continue;
+            vm_.read_memory(at, now);
+            for (std::size_t i = 0; i < now.size(); ++i) {
+                const int kept = i % 8 == 0 ? ~kAccessedDirty : ~0;
+                if (((now[i] ^ was->second[i]) & kept) == 0) continue;
+                out_.undetermined = "the guest writes over its page tables: the TLB decides";
+            }
+        }
         for (const sim::RamRange& range : ram_of(guest_)) {
             for (u64 at = range.first; at < range.last; at += sim::kPageSize) {
                 if (at >= place::kFirst && at <= place::kLast) continue;

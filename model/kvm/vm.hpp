@@ -16,6 +16,8 @@ class Vm {
     virtual bool exhausted() const = 0;
     // What the model lacks, empty if nothing: the script ends.
     virtual std::string problem() const { return {}; }
+    // Transcript::undetermined, as far as the model sees it.
+    virtual std::string undetermined() const { return {}; }
 
     // Each fills or takes its part of the state alone: GPRs, RIP, RFLAGS; segments, tables, control
     // registers, EFER; DR0-3, DR6, DR7.

@@ -10,7 +10,9 @@ class ModelVm::Watcher final : public sim::Observer {
     explicit Watcher(ModelVm& vm) : vm_(vm) {}
 
     bool before_instruction(const sim::Cpu& cpu, u64 rip) override {
-        if (vm_.log_ == nullptr || !logging) return false;
+        if (!logging) return false;
+        if (!vm_.by_hardware() && !vm_.can_emulate()) return true;
+        if (vm_.log_ == nullptr) return false;
         Event e;
         e.step = vm_.log_step(cpu);
         e.kind = EventKind::insn;

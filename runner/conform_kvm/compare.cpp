@@ -65,26 +65,31 @@ Both run_both(RealKvm& kvm, const KvmFacts& facts, const model::kvm::Guest& gues
         out.gap = true;
         return out;
     }
-    // A guest that runs on without exits: the model stops after so many steps, KVM after some time.
-    if ((out.real.end == ScriptEnd::steps) != (out.model.end == ScriptEnd::steps)) {
+    const auto not_compared = [&](std::string why) {
+        out.difference.reset();
+        out.gap = true;
+        out.real.problem = std::move(why);
+    };
+    // A guest that runs on without exits: the model stops after so many steps, KVM after some time,
+    // and memory at the end is what they got to.
+    if (out.real.end == ScriptEnd::steps || out.model.end == ScriptEnd::steps) {
+        const bool same_end = out.real.end == out.model.end &&
+                              out.real.observations.size() == out.model.observations.size();
         Transcript real = out.real, model = out.model;
         const std::size_t both = std::min(real.observations.size(), model.observations.size());
-        real.observations.resize(both);
-        model.observations.resize(both);
         for (Transcript* t : {&real, &model}) {
+            t->observations.resize(both);
             t->end = ScriptEnd::steps;
             t->writes.clear();
             t->memory.clear();
             t->reads = 0;
         }
         out.difference = difference(real, model, mode.native, options.events);
-        if (!out.difference) {
-            out.gap = true;
-            out.real.problem = "a limit of steps or time was hit";
-        }
-        return out;
+        if (!out.difference && !same_end) not_compared("a limit of steps or time was hit");
+    } else {
+        out.difference = difference(out.real, out.model, mode.native, options.events);
     }
-    out.difference = difference(out.real, out.model, mode.native, options.events);
+    if (!out.difference) return out;
     // What KVM's emulator does not know ends in an internal error, and says nothing about the
     // model.
     const auto& last = out.real.observations;
@@ -92,11 +97,11 @@ Both run_both(RealKvm& kvm, const KvmFacts& facts, const model::kvm::Guest& gues
                          last.back().exit.reason == model::kvm::ExitReason::internal_error &&
                          out.model.observations[last.size() - 1].exit.reason !=
                              model::kvm::ExitReason::internal_error;
-    if (unknown && out.difference &&
+    if (unknown &&
         out.difference->starts_with(fmt::format("exit {}: exit internal", last.size()))) {
-        out.difference.reset();
-        out.gap = true;
-        out.real.problem = "an instruction that KVM's emulator does not have";
+        not_compared("an instruction that KVM's emulator does not have");
+    } else if (!out.model.undetermined.empty()) {
+        not_compared(out.model.undetermined);
     }
     return out;
 }

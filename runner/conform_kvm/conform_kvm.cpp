@@ -179,7 +179,8 @@ class Conform {
     }
 
     void random() {
-        const RandomOptions options{options_.seed, options_.random, options_.shrink};
+        const RandomOptions options{options_.seed, options_.first, options_.random,
+                                    options_.shrink, options_.fresh};
         const RandomResult result = run_random(*kvm_, recording_.facts, options, progress_);
         out_.report += result.report;
         out_.cases = result.cases;
@@ -192,11 +193,11 @@ class Conform {
         if (options_.record.empty()) return;
         const std::vector<model::kvm::Mode> modes = recording_.facts.usable();
         for (u64 i = 0; i < options_.random; ++i) {
-            const RandomCase c = random_case(options_.seed, i, modes);
+            const RandomCase c = random_case(options_.seed, options_.first + i, modes);
             const Both both = run_both(*kvm_, recording_.facts, c.guest(), c.script, {});
             if (both.gap) continue;
             recording_.cases.push_back(
-                {fmt::format("random-{}-{}", options_.seed, i), c.guest(), c.script, both.real});
+                {fmt::format("random-{}-{}", options_.seed, options_.first + i), c.guest(), c.script, both.real});
         }
     }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -16,8 +17,8 @@ namespace {
 constexpr u64 kFreshEvery = 256;
 constexpr std::size_t kKinds = 8;  // of differences that are made smaller and shown
 constexpr u64 kProgressEvery = 5000;
-constexpr RealOptions kQuick{.time_limit_ms = 500};
-constexpr RealOptions kFresh{.fresh = true};
+constexpr u32 kTimeLimit = 500;  // ms
+constexpr int kRepetitions = 4;   // of a difference, in new machines
 
 // A difference without its numbers: one kind of difference shows in many cases.
 std::string kind_of(const std::string& difference) {
@@ -41,8 +42,8 @@ class Runner {
     RandomResult run() {
         const std::vector<model::kvm::Mode> modes = facts_.usable();
         for (u64 i = 0; i < options_.count; ++i) {
-            const RandomCase c = random_case(options_.seed, i, modes);
-            one(c, i);
+            const u64 number = options_.first + i;
+            one(random_case(options_.seed, number, modes), number);
             if (progress_ != nullptr && (i + 1) % kProgressEvery == 0) {
                 std::fputs(fmt::format("{} of {} cases, {} differences\n", i + 1, options_.count,
                                        out_.differences)
@@ -55,54 +56,70 @@ class Runner {
     }
 
   private:
-    void one(const RandomCase& c, u64 number) {
-        const model::kvm::Guest guest = c.guest();
-        Both both = run_both(kvm_, facts_, guest, c.script, kQuick);
-        if (both.gap) {
-            ++out_.gaps;
-            ++gaps_[both.model.problem.empty() ? both.real.problem : both.model.problem];
-            return;
+    RealOptions options(bool fresh) const {
+        RealOptions out;
+        out.fresh = fresh || options_.fresh;
+        out.time_limit_ms = kTimeLimit;
+        return out;
+    }
+
+    Both run(const RandomCase& c, bool fresh) {
+        return run_both(kvm_, facts_, c.guest(), c.script, options(fresh));
+    }
+
+    void not_compared(const Both& both) {
+        ++out_.gaps;
+        ++gaps_[both.model.problem.empty() ? both.real.problem : both.model.problem];
+    }
+
+    // A difference counts if this KVM does the same again and again in machines of its own.
+    bool repeatable(const RandomCase& c, Both& both, u64 number) {
+        const Both first = std::exchange(both, run(c, true));
+        if (both.real.end == model::kvm::ScriptEnd::steps) return true;  // memory is not compared
+        for (int i = 0; i < kRepetitions; ++i) {
+            const model::kvm::Transcript again = kvm_.run(c.guest(), c.script, options(true));
+            const auto differs = first_difference(both.real, again, false);
+            if (!differs || both.gap) continue;
+            ++out_.unsteady;
+            details_ += fmt::format("case {} of seed {}: this KVM differs with itself: {}\n", number,
+                                    options_.seed, *differs);
+            return false;
         }
+        if (first_difference(first.real, both.real, false)) {
+            ++out_.unrepeatable;
+            details_ += fmt::format("case {} of seed {} on a used and on a fresh machine: {}\n",
+                                    number, options_.seed,
+                                    *first_difference(first.real, both.real, false));
+        }
+        return true;
+    }
+
+    void one(const RandomCase& c, u64 number) {
+        Both both = run(c, false);
+        if (both.gap) return not_compared(both);
+        if ((both.difference || number % kFreshEvery == 0) && !repeatable(c, both, number)) return;
+        if (both.gap) return not_compared(both);
         ++out_.cases;
         ++modes_[mode_name(c.mode)];
         out_.exits += both.real.observations.size();
         for (const auto& o : both.real.observations) ++exits_[exit_kind(o.exit)];
-        if (both.difference || number % kFreshEvery == 0) {
-            RealOptions fresh;
-            fresh.fresh = true;
-            fresh.time_limit_ms = 5000;
-            const model::kvm::Transcript again = kvm_.run(guest, c.script, fresh);
-            if (first_difference(both.real, again, false)) {
-                ++out_.unrepeatable;
-                details_ +=
-                    fmt::format("case {} of seed {} on a used and on a fresh machine: {}\n", number,
-                                options_.seed, *first_difference(both.real, again, false));
-                both.real = again;
-                both.difference = difference(again, both.model, facts_.of(c.mode).native, false);
-            }
-        }
         if (!both.difference) return;
         ++out_.differences;
         const std::string kind = kind_of(*both.difference);
-        if (kinds_[kind]++ != 0 || out_.smallest.size() == kKinds) return;
+        const bool known = kinds_[kind]++ != 0 || out_.smallest.size() == kKinds;
+        if (known && options_.shrink) return;
         details_ += fmt::format("case {} of seed {}, {}: {}\n", number, options_.seed,
                                 mode_name(c.mode), *both.difference);
         RandomCase small = c;
         if (options_.shrink) {
             small = shrink(c, [&](const RandomCase& candidate) {
-                const auto small_guest = candidate.guest();
-                if (!run_both(kvm_, facts_, small_guest, candidate.script, kQuick).difference)
-                    return false;
-                return run_both(kvm_, facts_, small_guest, candidate.script, kFresh)
-                    .difference.has_value();
+                return run(candidate, false).difference && run(candidate, true).difference;
             });
+            both = run(small, true);
+            details_ += fmt::format("  smallest: {}\n",
+                                    both.difference.value_or("no difference on a fresh machine"));
         }
-        RealOptions fresh;
-        fresh.fresh = true;
-        const Both b = run_both(kvm_, facts_, small.guest(), small.script, fresh);
-        details_ += fmt::format("  smallest: {}\n{}",
-                                b.difference.value_or("no difference on a fresh machine"),
-                                transcripts_text(b));
+        details_ += transcripts_text(both);
         out_.smallest.push_back(std::move(small));
     }
 
@@ -128,6 +145,10 @@ class Runner {
                         options_.seed, counts(modes_), out_.exits, counts(exits_));
         for (const auto& [why, count] : gaps_) {
             out_.report += fmt::format("  {} cases not compared: {}\n", count, why);
+        }
+        if (out_.unsteady != 0) {
+            out_.report += fmt::format("  {} cases not compared: this KVM differs with itself\n",
+                                       out_.unsteady);
         }
         if (out_.unrepeatable != 0) {
             out_.report +=

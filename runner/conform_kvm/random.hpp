@@ -12,14 +12,17 @@ namespace vtlsim::runner::conform_kvm {
 
 struct RandomOptions {
     u64 seed = 1;
+    u64 first = 0;  // number of the first case
     u64 count = 0;
     bool shrink = true;
+    bool fresh = false;  // a virtual machine of its own for each case
 };
 
 struct RandomResult {
     u64 cases = 0;         // compared
     u64 differences = 0;   // cases in which model and KVM differ
     u64 gaps = 0;          // the model lacks something, or this KVM refused an ioctl
+    u64 unsteady = 0;      // differences where the same case gave other answers on fresh machines
     u64 unrepeatable = 0;  // a machine used before and a fresh one gave different answers
     u64 exits = 0;         // of the real KVM, in all
     std::string report;

@@ -16,8 +16,6 @@ class Code {
 
     Bytes any(bool mmio_strings) {
         u64 kind = random_.below(100);
-        // The model has no INS to and no OUTS from MMIO.
-        if (mmio_strings && kind >= 26 && kind < 48) kind = 75;
         if (!mmio_strings && kind >= 72 && kind < 79 && mode_ == Mode::real16) kind = 30;
         if (kind < 26) return in_out();
         if (kind < 48) return ins_outs();

@@ -190,7 +190,6 @@ bool RealVm::start(const model::kvm::Guest& guest, bool observe_events) {
     observe_events_ = observe_events;
     reusable_ = !kind_.irqchip;  // an APIC's state, and a HLT that does not exit
     exhausted_ = false;
-    stepped_ = false;
     immediate_exit_ = false;
     load_memory(guest);
     const CpuState state = initial_state(guest);
@@ -210,8 +209,8 @@ bool RealVm::start(const model::kvm::Guest& guest, bool observe_events) {
 }
 
 // Ends what the last case has left undone: a completion lives in the kernel until the next KVM_RUN,
-// and one of MMIO may lead to the next exit; a halt request (docs/conform-kvm.md) until the next
-// HLT.
+// and one of MMIO may lead to the next exit; data of a read that nobody took until the next read, a
+// halt request until the next HLT (docs/conform-kvm.md).
 bool RealVm::settle() {
     set_guest_debug({});
     run_->request_interrupt_window = 0;
@@ -222,17 +221,14 @@ bool RealVm::settle() {
         if (++runs == kSettleRuns) return false;
     }
     set_events({});
-    return !stepped_ || clear_halt_request();
-}
-
-bool RealVm::clear_halt_request() {
-    constexpr u8 kHlt = 0xF4;
+    // A read that takes what is left over of another one, and the HLT.
+    constexpr std::array<u8, 4> kCode{0xA0, 0x04, 0x00, 0xF4};  // MOV AL, [4]
     const model::kvm::Guest halts;  // in real mode, at the address that every machine has
     CpuState state = initial_state(halts);
     state[Reg::rip] = 0;
     set_sregs(state);
     set_regs(state);
-    write_memory(0, std::array{kHlt});
+    write_memory(0, kCode);
     run_->immediate_exit = 0;
     return ioctl(vcpu_.get(), KVM_RUN, 0) >= 0 && run_->exit_reason == KVM_EXIT_HLT;
 }
@@ -344,7 +340,6 @@ void RealVm::set_guest_debug(const model::kvm::GuestDebug& debug) {
     add(out.control != 0, KVM_GUESTDBG_ENABLE);
     std::copy(debug.address.begin(), debug.address.end(), out.arch.debugreg);
     out.arch.debugreg[7] = debug.dr7;
-    stepped_ = stepped_ || debug.single_step;
     call(vcpu_, KVM_SET_GUEST_DEBUG, "KVM_SET_GUEST_DEBUG", &out);
 }
 

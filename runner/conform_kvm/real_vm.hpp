@@ -70,7 +70,6 @@ class RealVm final : public model::kvm::Vm {
     void fail(const char* what);
     void make_vcpu();
     bool settle();
-    bool clear_halt_request();
     void load_memory(const model::kvm::Guest& guest);
     void signal_msi(u32 data);
     u8* at(u64 physical, std::size_t size);
@@ -89,7 +88,6 @@ class RealVm final : public model::kvm::Vm {
     std::string problem_;
     bool exhausted_ = false;
     bool reusable_ = true;
-    bool stepped_ = false;
     bool observe_events_ = false;
     bool immediate_exit_ = false;
     const volatile bool* expired_ = nullptr;

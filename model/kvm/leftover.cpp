@@ -1,0 +1,93 @@
+// What a REP does not take when userspace clears its count at the exit of its read: KVM gives it to
+// the next read of memory that it emulates (docs/conform-kvm.md).
+#include <algorithm>
+
+#include "model/kvm/model_vm.hpp"
+#include "model/kvm/watcher.hpp"
+
+namespace vtlsim::model::kvm {
+
+using sim::Exit;
+using sim::Reg;
+
+// The emulator's read cache starts with the first operand, which CMPS may have read from RAM.
+void ModelVm::keep_leftover() {
+    if (mmio_.reads.empty()) return;
+    std::vector<u8> data;
+    const Opcode& op = mmio_.op;
+    const bool cmps = em_.insn.kind == sim::ExitKind::memory && (op.value | 1) == 0xA7;
+    if (cmps && !mmio_.first_is_mmio) {
+        std::vector<u8> first(mmio_.reads.front().second.size());
+        if (const auto at = cpu_->peek_physical(mmio_.source)) machine_.read(*at, first);
+        data = first;
+    }
+    for (const auto& [at, part] : mmio_.reads) data.insert(data.end(), part.begin(), part.end());
+    leftover_ = data;
+    mmio_.reads.clear();
+}
+
+std::optional<std::vector<u8>> ModelVm::take_leftover(u64 size) {
+    std::vector<u8> data = *leftover_;
+    leftover_.reset();
+    if (data.size() < size) {
+        not_modelled("a read that gets more than was left over of another one");
+        return std::nullopt;
+    }
+    data.resize(size);
+    return data;
+}
+
+// While something is left over, emulated instructions go one by one. If the next one reads RAM,
+// what is left over is there instead for this step.
+std::optional<ModelVm::Loan> ModelVm::lend_leftover() {
+    const bool nmi = cpu_->get(Reg::nmi_pending) != 0 && cpu_->get(Reg::nmi_blocked) == 0;
+    const auto code = cpu_->peek_physical(cpu_->linear_ip());
+    if (!leftover_ || by_hardware() || nmi || !code || !can_emulate()) return std::nullopt;
+
+    // The first read shows when there is no RAM but the code's and the tables'.
+    const u64 page = *code & ~sim::kPageMask;
+    std::vector<sim::RamRange> few{{page, page + 2 * sim::kPageSize - 1},
+                                   {place::kFirst, place::kLast}};
+    std::sort(few.begin(), few.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    const sim::CpuState state = cpu_->state();
+    const sim::Memory memory = machine_.snapshot_memory();
+    machine_.set_ram(0, few);
+    cpu_->set_deliver_faults(false);
+    watcher_->logging = false;
+    const sim::Outcome outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
+    watcher_->logging = true;
+    cpu_->set_deliver_faults(true);
+    machine_.set_ram(0, ram_of(guest_));
+    machine_.set_memory(memory);
+    cpu_->set_state(state);
+
+    const auto* exit = std::get_if<Exit>(&outcome);
+    if (exit == nullptr || exit->kind != sim::ExitKind::memory) return std::nullopt;
+    const Opcode op = opcode_of(exit->bytes, code_mode() == 0);
+    const Opcode here = op.value != 0
+                            ? op
+                            : opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15),
+                                        code_mode() == 0);
+    const bool reads = exit->access == sim::Access::read || here.reads_destination();
+    if (!reads || !machine_.is_ram(0, exit->gpa, exit->size)) return std::nullopt;
+    if (here.value == 0xA6 || here.value == 0xA7) {
+        not_modelled("CMPS that gets what was left over of another read");
+        return std::nullopt;
+    }
+    const auto data = take_leftover(exit->size);
+    if (!data) return std::nullopt;
+    Loan loan{exit->gpa, std::vector<u8>(exit->size), *data, here.reads_destination()};
+    machine_.read(loan.at, loan.before);
+    if (!machine_.write(loan.at, loan.lent)) not_modelled("out of memory");
+    return loan;
+}
+
+void ModelVm::take_back(const Loan& loan) {
+    std::vector<u8> now(loan.lent.size());
+    machine_.read(loan.at, now);
+    if (loan.keeps || now != loan.lent) return;
+    if (!machine_.write(loan.at, loan.before)) not_modelled("out of memory");
+}
+
+}  // namespace vtlsim::model::kvm
