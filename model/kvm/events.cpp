@@ -1,10 +1,17 @@
 #include "model/kvm/model_vm.hpp"
 #include "model/kvm/watcher.hpp"
+#include "sim/decode/decoder.hpp"
 
 namespace vtlsim::model::kvm {
 
 using sim::Reg;
 using sim::Vector;
+
+namespace {
+
+constexpr u64 kRf = 0x10000;
+
+}  // namespace
 
 // kvm-pio.md 3, "Event order on entry": what is injected already, then a pending exception, then
 // NMI. An IRQ of the userspace PIC counts as injected from KVM_INTERRUPT on.
@@ -20,6 +27,7 @@ bool ModelVm::inject() {
         injecting_trap_ = fault.vector == Vector::db;
         const bool goes_on = delivered(cpu_->inject_fault(fault));
         injecting_trap_ = false;
+        if (goes_on && keeps_rf(fault)) cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);
         return goes_on;
     }
     if (events_.nmi_injected) {
@@ -37,8 +45,8 @@ bool ModelVm::inject() {
         return goes_on;
     }
     if (debug_.block_irq) return true;
-    // Held off by STI or MOV SS it is taken at the next entry: KVM does not look between the instructions
-    // that it emulates (docs/conform-kvm.md).
+    // Held off by STI or MOV SS it is taken at the next entry: KVM does not look between the
+    // instructions that it emulates (docs/conform-kvm.md).
     const bool held_off = cpu_->get(Reg::shadow) != 0 && !by_hardware();
     if (events_.nmi_pending && cpu_->get(Reg::nmi_blocked) == 0 && !held_off) {
         events_.nmi_pending = false;
@@ -54,6 +62,38 @@ bool ModelVm::delivered(const std::optional<sim::Outcome>& outcome) {
     return handle(*outcome) == Next::guest;
 }
 
+// KVM sets RF for a fault, and emulates INT for it in real mode, which does not clear it.
+bool ModelVm::keeps_rf(const sim::Fault& fault) const {
+    const bool trap = fault.software || fault.vector == Vector::db || fault.vector == Vector::bp ||
+                      fault.vector == Vector::of;
+    return !by_hardware() && code_mode() == 2 && !trap;
+}
+
+// The emulator takes a limit of 4 GiB - 1 for none, where the executor has a fault (SDM 3A 5.3
+// leaves it open).
+bool ModelVm::may_wrap(const sim::Fault& fault) const {
+    const bool limit = fault.vector == Vector::gp || fault.vector == Vector::ss;
+    if (!limit || fault.error_code != 0 || by_hardware() || code_mode() != 1) return false;
+    std::vector<u8> bytes = cpu_->peek_code(linear_rip(), 15);
+    bytes.resize(15);
+    const sim::Block block =
+        sim::decode_one(std::span<const u8, 15>(bytes.data(), 15), sim::CodeMode::prot32);
+    if (block.count == 0) return false;
+    const sim::Op& op = block.ops[0];
+    const auto past = [](u64 offset, u64 size) { return offset + size - 1 > 0xFFFFFFFF; };
+    const sim::CpuState s = cpu_->state();
+    constexpr u64 kWidest = 32;  // of a stack operation: PUSHAD
+    if (past(s[Reg::rsp], kWidest) || s[Reg::rsp] < kWidest) return true;
+    if (opcode_of(bytes, false).is_string()) {
+        return past(s[Reg::rsi], op.size) || past(s[Reg::rdi], op.size);
+    }
+    const auto slot = [&](u8 index) {
+        return index == sim::kNoReg ? u64{0} : s[static_cast<Reg>(index)];
+    };
+    const u64 offset = (slot(op.base) + (slot(op.index) << op.scale) + op.disp) & op.address_mask;
+    return op.checked_size != 0 && past(offset, op.checked_size);
+}
+
 // Outside of a nested guest the payload goes to DR6 at once (kvm_deliver_exception_payload).
 void ModelVm::queue_debug_trap(u64 dr6) {
     cpu_->set(Reg::dr6, (cpu_->get(Reg::dr6) & ~u64{0xF}) | dr6);
@@ -65,6 +105,7 @@ void ModelVm::queue_debug_trap(u64 dr6) {
 }
 
 void ModelVm::queue_fault(const sim::Fault& fault) {
+    if (may_wrap(fault)) not_modelled("an access that wraps at 4 GiB");
     if (fault.vector == Vector::pf) cpu_->set(Reg::cr2, fault.cr2);
     events_.exception_injected = true;
     events_.exception_pending = false;

@@ -65,10 +65,8 @@ std::optional<ModelVm::Loan> ModelVm::lend_leftover() {
     const auto* exit = std::get_if<Exit>(&outcome);
     if (exit == nullptr || exit->kind != sim::ExitKind::memory) return std::nullopt;
     const Opcode op = opcode_of(exit->bytes, code_mode() == 0);
-    const Opcode here = op.value != 0
-                            ? op
-                            : opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15),
-                                        code_mode() == 0);
+    const Opcode here =
+        op.value != 0 ? op : opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15), code_mode() == 0);
     const bool reads = exit->access == sim::Access::read || here.reads_destination();
     if (!reads || !machine_.is_ram(0, exit->gpa, exit->size)) return std::nullopt;
     if (here.value == 0xA6 || here.value == 0xA7) {

@@ -98,6 +98,8 @@ class ModelVm final : public Vm {
     bool delivered(const std::optional<sim::Outcome>& outcome);
     void queue_debug_trap(u64 dr6);
     void queue_fault(const sim::Fault& fault);
+    bool keeps_rf(const sim::Fault& fault) const;
+    bool may_wrap(const sim::Fault& fault) const;
     bool window_open() const;
 
     // fast_path.cpp
@@ -206,6 +208,8 @@ class ModelVm final : public Vm {
     u64 singlestep_rip_ = 0;
     // vcpu->arch.halt_request: HLT has been emulated, and something else returned to userspace.
     bool halt_request_ = false;
+    // The next instruction is the first behind a fault that left RF set.
+    bool first_of_handler_ = false;
     bool injecting_trap_ = false;  // an interrupt or a trap: RF stays as it is
     struct Pio {
         u16 port = 0;

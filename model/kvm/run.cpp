@@ -119,8 +119,10 @@ ModelVm::Next ModelVm::enter_guest(u64 steps) {
     const bool nmi = cpu_->get(Reg::nmi_pending) != 0;
     const u64 before = steps_;
     const sim::Outcome outcome = execute(looks ? 1 : steps);
-    if (!by_hardware() && events_.nmi_pending && steps_ > before + 1) {
-        undetermined_ = "an NMI waits between emulated instructions: the host's scheduler decides";
+    const bool event = events_.nmi_pending || events_.interrupt_injected;
+    if (!by_hardware() && event && steps_ > before + 1) {
+        undetermined_ =
+            "an event waits between emulated instructions: the host's scheduler decides how long";
     }
     cpu_->set_deliver_faults(true);
     load_breakpoints(false);
@@ -213,9 +215,9 @@ bool ModelVm::halt_is_due() { return std::exchange(halt_request_, false); }
 
 sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     const u64 before = run_from_ = cpu_->steps();
-    const sim::Outcome outcome = cpu_->run({.steps = steps, .iterations = iterations},
-                                           log_ != nullptr || !by_hardware() ? watcher_.get()
-                                                                             : nullptr);
+    const sim::Outcome outcome =
+        cpu_->run({.steps = steps, .iterations = iterations},
+                  log_ != nullptr || !by_hardware() ? watcher_.get() : nullptr);
     const u64 done = cpu_->steps() - before;
     steps_ += done;
     run_from_ = cpu_->steps();
@@ -227,6 +229,10 @@ sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
 
 ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
     events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
+    if (first_of_handler_ && !std::holds_alternative<sim::StepsDone>(outcome)) {
+        cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);
+    }
+    first_of_handler_ = false;
     if (const auto* exit = std::get_if<Exit>(&outcome)) return handle_exit(*exit);
     if (const auto* fault = std::get_if<sim::Fault>(&outcome)) {
         if (fault->software) {
@@ -253,6 +259,11 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
         return stop(ExitReason::hlt);
     }
     if (std::holds_alternative<sim::Shutdown>(outcome)) {
+        constexpr u16 kEnter = 0xC8;
+        if (by_hardware() &&
+            opcode_of(cpu_->peek_code(linear_rip(), 15), code_mode() == 0).value == kEnter) {
+            undetermined_ = "what an ENTER that faults has pushed is up to the processor";
+        }
         // KVM sets RF when it injects a fault, before it finds that this cannot be delivered.
         if (!by_hardware() && !injecting_trap_) {
             cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);

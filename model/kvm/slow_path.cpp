@@ -186,7 +186,8 @@ ModelVm::Next ModelVm::emulate_outs() {
     }
     std::vector<u8> data;
     if (!mmio_.reads.empty()) {
-        for (const auto& [at, part] : mmio_.reads) data.insert(data.end(), part.begin(), part.end());
+        for (const auto& [at, part] : mmio_.reads)
+            data.insert(data.end(), part.begin(), part.end());
     } else if (leftover_) {
         const auto left = take_leftover(em_.insn.size);
         if (!left) return Next::userspace;
@@ -225,12 +226,14 @@ ModelVm::Next ModelVm::emulate_in(bool completing) {
     const Exit& insn = em_.insn;
     const bool rep = insn.string && insn.rep;
     // An IN with a REP prefix asks for RCX elements, too; it takes one.
-    const bool batch = opcode_of(std::span(insn.bytes).first(insn.length), code_mode() == 0).rep != 0;
+    const bool batch =
+        opcode_of(std::span(insn.bytes).first(insn.length), code_mode() == 0).rep != 0;
     const bool down = (em_.rflags & kDf) != 0;
     const u64 count_mask = width_mask(insn.address_size);
     for (;;) {
         if (rep && (cpu_->get(Reg::rcx) & count_mask) == 0) {
-            if (completing) {  // userspace cleared RCX: what KVM latched is still due
+            if (completing) {            // userspace cleared RCX: what KVM latched is still due
+                em_.rip = em_.next_rip;  // ctxt->eip, which an iteration writes back
                 cui_ = Completion::emulator;
                 pio_.count = pio_latched_;
                 return Next::userspace;
@@ -261,6 +264,7 @@ ModelVm::Next ModelVm::emulate_in(bool completing) {
                 em_.ahead[i] = i < read_data_.size() ? read_data_[i] : pio_data_[i];
             }
             em_.ahead_end = n * insn.size;
+            if (rep) em_.rflags |= kRf;
         }
         if (!insn.string) {
             if (!em_.registers_stale) {

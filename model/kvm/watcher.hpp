@@ -1,6 +1,8 @@
 // What the model hears of the guest's execution: for the log, and for MMIO.
 #pragma once
 
+#include <utility>
+
 #include "model/kvm/model_vm.hpp"
 
 namespace vtlsim::model::kvm {
@@ -11,6 +13,7 @@ class ModelVm::Watcher final : public sim::Observer {
 
     bool before_instruction(const sim::Cpu& cpu, u64 rip) override {
         if (!logging) return false;
+        vm_.first_of_handler_ = std::exchange(delivered_, false);
         if (!vm_.by_hardware() && !vm_.can_emulate()) return true;
         if (vm_.log_ == nullptr) return false;
         Event e;
@@ -30,7 +33,10 @@ class ModelVm::Watcher final : public sim::Observer {
         stores.emplace_back(physical, std::vector<u8>(after.begin(), after.end()));
     }
     void delivering(const sim::Cpu& cpu, const sim::Fault& fault) override {
-        if (vm_.log_ == nullptr || !logging) return;
+        if (!logging) return;
+        delivered_ = vm_.keeps_rf(fault);
+        if (vm_.may_wrap(fault)) vm_.not_modelled("an access that wraps at 4 GiB");
+        if (vm_.log_ == nullptr) return;
         Event e;
         e.step = vm_.log_step(cpu);
         e.kind = EventKind::fault;
@@ -46,6 +52,7 @@ class ModelVm::Watcher final : public sim::Observer {
 
   private:
     ModelVm& vm_;
+    bool delivered_ = false;  // a fault that keeps RF, just now
 };
 
 }  // namespace vtlsim::model::kvm

@@ -179,8 +179,8 @@ class Conform {
     }
 
     void random() {
-        const RandomOptions options{options_.seed, options_.first, options_.random,
-                                    options_.shrink, options_.fresh};
+        const RandomOptions options{options_.seed, options_.first, options_.random, options_.shrink,
+                                    options_.fresh};
         const RandomResult result = run_random(*kvm_, recording_.facts, options, progress_);
         out_.report += result.report;
         out_.cases = result.cases;
@@ -197,7 +197,8 @@ class Conform {
             const Both both = run_both(*kvm_, recording_.facts, c.guest(), c.script, {});
             if (both.gap) continue;
             recording_.cases.push_back(
-                {fmt::format("random-{}-{}", options_.seed, options_.first + i), c.guest(), c.script, both.real});
+                {fmt::format("random-{}-{}", options_.seed, options_.first + i), c.guest(),
+                 c.script, both.real});
         }
     }
 

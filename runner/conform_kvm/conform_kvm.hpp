@@ -17,7 +17,7 @@ struct ConformKvmOptions {
     std::string recording;           // such a file takes the place of /dev/kvm
     u64 random = 0;                  // so many random cases
     u64 seed = 1;
-    u64 first = 0;                   // the number of the first one
+    u64 first = 0;  // the number of the first one
     bool shrink = true;
     bool fresh = false;  // a virtual machine of its own for each random case
 };

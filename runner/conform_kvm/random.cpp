@@ -18,7 +18,7 @@ constexpr u64 kFreshEvery = 256;
 constexpr std::size_t kKinds = 8;  // of differences that are made smaller and shown
 constexpr u64 kProgressEvery = 5000;
 constexpr u32 kTimeLimit = 500;  // ms
-constexpr int kRepetitions = 4;   // of a difference, in new machines
+constexpr int kRepetitions = 4;  // of a difference, in new machines
 
 // A difference without its numbers: one kind of difference shows in many cases.
 std::string kind_of(const std::string& difference) {
@@ -81,15 +81,15 @@ class Runner {
             const auto differs = first_difference(both.real, again, false);
             if (!differs || both.gap) continue;
             ++out_.unsteady;
-            details_ += fmt::format("case {} of seed {}: this KVM differs with itself: {}\n", number,
-                                    options_.seed, *differs);
+            details_ += fmt::format("case {} of seed {}: this KVM differs with itself: {}\n",
+                                    number, options_.seed, *differs);
             return false;
         }
         if (first_difference(first.real, both.real, false)) {
             ++out_.unrepeatable;
-            details_ += fmt::format("case {} of seed {} on a used and on a fresh machine: {}\n",
-                                    number, options_.seed,
-                                    *first_difference(first.real, both.real, false));
+            details_ +=
+                fmt::format("case {} of seed {} on a used and on a fresh machine: {}\n", number,
+                            options_.seed, *first_difference(first.real, both.real, false));
         }
         return true;
     }
