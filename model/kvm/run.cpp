@@ -208,7 +208,13 @@ std::optional<sim::Outcome> ModelVm::software_interrupt(sim::Fault fault) {
 bool ModelVm::can_emulate() const {
     const std::vector<u8> code = cpu_->peek_code(cpu_->linear_ip(), 15);
     const bool long_code = code_mode() == 0;
-    return emulator_has(opcode_of(code, long_code), long_code, (cpu_->get(Reg::cr0) & 1) != 0);
+    const Opcode op = opcode_of(code, long_code);
+    constexpr u16 kEnter = 0xC8;
+    if (op.value == kEnter) {  // without a nesting level only, which is its last byte
+        const std::size_t length = length_at_rip().value_or(0);
+        return length == 0 || length > code.size() || code[length - 1] == 0;
+    }
+    return emulator_has(op, long_code, (cpu_->get(Reg::cr0) & 1) != 0);
 }
 
 bool ModelVm::halt_is_due() { return std::exchange(halt_request_, false); }
