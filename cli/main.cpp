@@ -189,8 +189,8 @@ int run(int argc, char** argv) {
                      "Run in the order of this file, as explore prints it; -: the scenario's own")
         ->allow_extra_args(false)
         ->take_all();
-    verb->add_option("--format", trace.format, "text, html, json, mermaid, perfetto or svg")
-        ->check(CLI::IsMember({"text", "html", "json", "mermaid", "perfetto", "svg"}));
+    verb->add_option("--format", trace.format, "text, html, json, lanes, mermaid, perfetto or svg")
+        ->check(CLI::IsMember({"text", "html", "json", "lanes", "mermaid", "perfetto", "svg"}));
     verb->add_option("--hide", trace.hide, "Kinds of events to leave out: insn,store,...")
         ->delimiter(',');
     verb->add_option("-o,--output", trace.output, "Write to this file instead of standard output");

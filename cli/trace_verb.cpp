@@ -46,6 +46,7 @@ std::string printed(const std::string& format, const std::vector<Recording>& rec
     if (format == "html") return html_trace(recordings);
     const Recording& r = recordings.front();
     if (format == "json") return json_trace(r);
+    if (format == "lanes") return lanes_trace(r, options);
     if (format == "mermaid") return mermaid_trace(r, options);
     if (format == "perfetto") return perfetto_trace(r, options);
     if (format == "svg") return svg_trace(r, options);

@@ -42,11 +42,19 @@ struct CpuidAnswer {
 struct MsrAnswer {
     u32 msr = 0;
     u64 value = 0;
+    bool invalid = false;  // access to it is refused: #GP(0)
 };
 struct HypercallAnswer {
     u16 code = 0;
     u64 status = 0;  // what the caller gets in RAX
+    // Words of 64 bits that the VMM takes from registers, of a fast call, and gives back: in the
+    // registers behind the input, from an even word on; of another call at the output's address.
+    u8 input = 0;
+    std::vector<u64> output = {};
+    // Of a repeating call: how many repetitions it does at an exit; 0: none is counted.
+    u16 repetitions = 0;
 };
+inline constexpr u8 kFastWords = 14;  // RDX, R8 and XMM0-5
 
 // One way to leave the default order: where the default policy would let `instead_of` do `step` for
 // the nth time, or at a turn, `run` goes.
@@ -87,6 +95,7 @@ struct PinnedEvent {
     // guest-physical address).
     u32 message_type = 0;
     u64 value = 0;
+    bool interruption_pending = false;  // so says the message's header
 };
 
 enum class Invariant : u8 {
@@ -112,6 +121,9 @@ struct WorldConfig {
     std::vector<RegisterValue> vtl2_registers;
     std::vector<PortScript> ports;
     std::vector<UartConfig> uarts;
+    // What an 8259 of the VMM's holds for VP 0: handed over when the hypervisor says that an
+    // interrupt can be delivered (hyperv-vtl.md 4). Nothing else of an 8259 is there.
+    std::optional<u8> ext_int;
     std::vector<CpuidAnswer> cpuid;
     std::vector<MsrAnswer> msrs;
     std::vector<HypercallAnswer> hypercalls;

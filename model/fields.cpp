@@ -23,6 +23,7 @@ constexpr Place kPlaces[] = {
     {"context", WireTraits<CpuContext>::fields(), 0},
     {"message", WireTraits<HvMessage>::fields(), 0},
     {"assist", WireTraits<HvVpAssistPage>::fields(), layout::kAssistPage},
+    {"simp", WireTraits<HvMessage>::fields(), layout::kSimpPage},
     {"regpage", WireTraits<HvRegisterPage>::fields(), layout::kRegisterPage},
     {"command", WireTraits<CommandPage>::fields(), layout::kCommandPage},
     {"control", WireTraits<ControlPage>::fields(), layout::kControlPage},
@@ -180,7 +181,7 @@ bool known_path(std::string_view full_path, std::string& why) {
     }
     std::vector<std::string> names = all_names(place->fields, false);
     std::string_view inner = rest;
-    bool message = place->name == "message";
+    bool message = place->name == "message" || place->name == "simp";
     if (place->name == "assist" && rest.starts_with("message.")) {
         message = true;
         inner = rest.substr(8);
@@ -239,6 +240,8 @@ std::optional<Vec128> World::vp_value(std::string_view path, unsigned vp) const 
         address = up + (sidecar ? layout::kCommandPage + offsetof(CommandPage, intercept_message)
                                 : layout::kHclRun + offsetof(HclRun, exit_message));
         target = follow_message(rest, board_.load<u32>(address));
+    } else if (place->name == "simp") {
+        target = follow_message(rest, board_.load<u32>(address));
     } else if (place->name == "assist" && rest.starts_with("message.")) {
         address += offsetof(HvVpAssistPage, message);
         target = follow_message(rest.substr(8), board_.load<u32>(address));
@@ -295,6 +298,7 @@ std::string name_of_address(u64 full_address) {
         {"message", WireTraits<HvMessage>::fields(),
          layout::kHclRun + offsetof(HclRun, exit_message), sizeof(HvMessage)},
         {"assist", WireTraits<HvVpAssistPage>::fields(), layout::kAssistPage, kWirePageSize},
+        {"simp", WireTraits<HvMessage>::fields(), layout::kSimpPage, sizeof(HvMessage)},
         {"regpage", WireTraits<HvRegisterPage>::fields(), layout::kRegisterPage, kWirePageSize},
         {"command", WireTraits<CommandPage>::fields(), layout::kCommandPage, kWirePageSize},
         {"control", WireTraits<ControlPage>::fields(), layout::kControlPage, kWirePageSize},

@@ -10,8 +10,9 @@ namespace vtlsim::model {
 namespace {
 
 // Pages whose changes by VTL2 code are in the log; each VP has all but the node's.
-constexpr std::array kWatchedPages = {layout::kAssistPage, layout::kCommandPage,
-                                      layout::kRegisterPage, layout::kHclRun, layout::kIoctlPage};
+constexpr std::array kWatchedPages = {layout::kAssistPage,  layout::kSimpPage,
+                                      layout::kCommandPage, layout::kRegisterPage,
+                                      layout::kHclRun,      layout::kIoctlPage};
 constexpr std::array kNodePages = {layout::kControlPage, layout::kDriverPage};
 
 std::string_view status_name(u64 value) {
@@ -60,7 +61,7 @@ bool World::Watcher::before_instruction(const sim::Cpu& cpu, u64 rip) {
     }
     const bool guest = board.vp().active_vtl == kVtl0;
     std::vector<u8> bytes;
-    if (log_instructions || !guest) bytes = cpu.peek_code(rip, 15);
+    if (log_instructions || !guest) bytes = cpu.peek_code(cpu.linear_ip(), 15);
     if (log_instructions) {
         std::array<u64, 2> code{};
         std::memcpy(code.data(), bytes.data(), bytes.size());

@@ -142,8 +142,8 @@ void World::fire_due_event() {
 void World::hypervisor_event(const PinnedEvent& event) {
     Hypervisor& hypervisor = *hypervisors_[event.vp];
     if (event.action == PinnedAction::intercept) {
-        hypervisor.asynchronous_intercept(static_cast<MessageType>(event.message_type),
-                                          event.value);
+        hypervisor.asynchronous_intercept(static_cast<MessageType>(event.message_type), event.value,
+                                          event.interruption_pending);
     } else if (event.with_exit) {
         hypervisor.interrupt_with_exit(event.vector, event.transient);
     } else {

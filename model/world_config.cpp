@@ -31,7 +31,7 @@ void check_events(std::span<const PinnedEvent> events, std::vector<std::string>&
             bad("an intercept comes while VTL0's code runs");
         }
         if (e.action != PinnedAction::interrupt) continue;
-        if (e.with_exit && (e.free || e.vtl != kVtl0 || e.for_vtl != kVtl2)) {
+        if (e.with_exit && (e.vtl != kVtl0 || e.for_vtl != kVtl2)) {
             bad("an interrupt that comes with an exit is for VTL2, before an instruction of VTL0");
         }
         if (e.for_vtl != kVtl0 && e.for_vtl != kVtl2) bad("an interrupt is for VTL 0 or 2");
@@ -88,6 +88,17 @@ void check_answers(const WorldConfig& config, std::vector<std::string>& problems
         "a CPUID leaf", config.cpuid, [](const CpuidAnswer& a) { return a.leaf; }, problems);
     check_unique(
         "an MSR", config.msrs, [](const MsrAnswer& a) { return a.msr; }, problems);
+    for (const HypercallAnswer& a : config.hypercalls) {
+        if ((a.input + 1u) / 2 * 2 + a.output.size() > kFastWords) {
+            problems.push_back(
+                fmt::format("hypercall {:#x}: {} words fit into RDX, R8 and XMM0-5, the output "
+                            "from an even one on",
+                            a.code, kFastWords));
+        }
+    }
+    if (config.ext_int && *config.ext_int < 0x10) {
+        problems.emplace_back("an 8259's vector is 10h at least");
+    }
     check_unique(
         "a hypercall", config.hypercalls, [](const HypercallAnswer& a) { return a.code; },
         problems);

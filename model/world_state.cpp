@@ -186,13 +186,19 @@ std::array<u64, 2> World::fingerprint() {
         m.add(h.register_page_mapped);
         m.add(h.with_exit);
         m.add(h.with_exit_transient);
+        for (bool b : {h.synic.enabled, h.synic.has_page, h.synic.masked}) m.add(b);
+        m.add(h.synic.vector);
+        for (const SynIc::Posted& posted : h.synic.queue) m.add(posted.message);
+        m.add(h.pending_event);
         const Vmm::State& v = vmms_[i]->state();
         m.add(v.phase);
         m.add(v.sync);
         m.add(v.next_rip);
         m.add(v.next_rflags);
+        m.add(v.next_rsp);
         m.add(v.emulated);
-        for (bool b : {v.stop_wanted, v.stopping, v.leaving}) m.add(b);
+        m.add(v.event);
+        for (bool b : {v.stop_wanted, v.stopping, v.leaving, v.ext_int_done}) m.add(b);
         // Whether the VP leaves the sidecar after this exit hangs on whether it is the first.
         m.add(board_.config.hotplug && v.exits != 0);
         m.add(v.result);

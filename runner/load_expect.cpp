@@ -228,8 +228,9 @@ const std::vector<std::string>& field_names() {
     static const auto all = [] {
         namespace layout = model::layout;
         std::vector<std::string> names;
-        for (u64 page : {layout::kAssistPage, layout::kControlPage, layout::kCommandPage,
-                         layout::kRegisterPage, layout::kHclRun, layout::kDriverPage}) {
+        for (u64 page :
+             {layout::kAssistPage, layout::kSimpPage, layout::kControlPage, layout::kCommandPage,
+              layout::kRegisterPage, layout::kHclRun, layout::kDriverPage}) {
             for (u64 address = page; address < page + sim::kPageSize; ++address) {
                 std::string name = model::name_of_address(address);
                 const bool starts = name.find('+') == std::string::npos && !name.starts_with("0x");

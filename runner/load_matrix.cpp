@@ -37,6 +37,13 @@ class Names {
         const std::vector<std::string_view> views(known_.begin(), known_.end());
         return node.one_of(what, views);
     }
+    // The name that is this member's key.
+    std::optional<std::size_t> find_key(const Node& member, std::string_view what) const {
+        const auto found = std::find(known_.begin(), known_.end(), member.key());
+        if (found != known_.end()) return static_cast<std::size_t>(found - known_.begin());
+        member.error_at_key(fmt::format("unknown {} {}", what, in_quotes(member.key())));
+        return std::nullopt;
+    }
     std::size_t size() const { return known_.size(); }
 
   private:
@@ -132,6 +139,50 @@ std::vector<std::size_t> read_choice(const Fields& f, std::string_view key, cons
     return out;
 }
 
+// What a cell of the table can say.
+void check_cell_word(const Node& node, const std::vector<Predicate>& evidence) {
+    const std::string word = node.string();
+    if (!node.is_string() || word == "nothing" || word == "other") return;
+    if (word == "observed: no evidence") return;
+    std::string_view rest = word;
+    bool good = rest.starts_with("observed: ");
+    if (good) rest.remove_prefix(9);
+    std::size_t at = 0;  // names come in the order of the list
+    while (good && !rest.empty()) {
+        rest.remove_prefix(1);
+        const std::string_view name = rest.substr(0, rest.find(' '));
+        while (at < evidence.size() && evidence[at].name != name) ++at;
+        good = at < evidence.size();
+        rest.remove_prefix(name.size());
+    }
+    if (!good) {
+        node.error(fmt::format(
+            "{} is nothing that a cell says: \"nothing\", \"other\", \"observed: no evidence\", "
+            "or \"observed:\" and the evidence that fits, in its order",
+            in_quotes(word)));
+    }
+}
+
+void read_expected_cells(const Node& node, const Matrix& matrix, const Names& theories,
+                         const Names& fixes, MatrixGuest& guest) {
+    const auto contains = [](const std::vector<std::size_t>& all, std::size_t one) {
+        return std::find(all.begin(), all.end(), one) != all.end();
+    };
+    for (const Node& row : node.members()) {
+        const auto theory = theories.find_key(row, "theory");
+        if (!theory) continue;
+        for (const Node& cell : row.members()) {
+            const auto fix = fixes.find_key(cell, "fix");
+            if (!fix) continue;
+            check_cell_word(cell, matrix.evidence);
+            if (!contains(guest.theories, *theory) || !contains(guest.fixes, *fix)) {
+                cell.error_at_key("this guest's table has no such cell");
+            }
+            guest.expect[{*theory, *fix}] = cell.string();
+        }
+    }
+}
+
 // Every cell, and every place where evidence is looked for, is a world that can be.
 void check_cells(const Node& node, const Matrix& matrix, const MatrixGuest& guest) {
     const auto check = [&](std::size_t theory, std::size_t fix, const NamedSwitches* over) {
@@ -187,19 +238,24 @@ Matrix read_matrix(const Node& node, const Fields& root, const WorldReader& base
                            .event_notes = world.event_notes(),
                            .theories = read_choice(own, "theories", theories, "a theory"),
                            .fixes = read_choice(own, "fixes", fixes, "a fix"),
-                           .facts = read_predicates(own, "facts", world.labels())};
+                           .facts = read_predicates(own, "facts", world.labels()),
+                           .expect = {}};
     };
     std::size_t cells = 0;
     Names names;
     for (const Node& entry : f.required("guests").array()) {
-        const Fields own = entry.object({"name", "why", "theories", "fixes", "facts", "guest",
-                                         "devices", "cpuid", "msrs", "hypercalls", "events"});
+        const Fields own =
+            entry.object({"name", "why", "theories", "fixes", "facts", "expect", "guest", "devices",
+                          "cpuid", "msrs", "hypercalls", "events"});
         const std::string name = names.read(own.required("name"));
         const std::size_t errors = entry.diagnostics().count();
         const WorldReader world(own.over(root));
         if (entry.diagnostics().count() != errors) break;
         out.guests.push_back(read_guest(own, world));
         out.guests.back().name = name;
+        if (const auto expect = own.optional("expect")) {
+            read_expected_cells(*expect, out, theories, fixes, out.guests.back());
+        }
         if (entry.diagnostics().count() == errors) check_cells(entry, out, out.guests.back());
         cells += out.guests.back().theories.size() * out.guests.back().fixes.size();
     }

@@ -219,11 +219,11 @@ void WorldReader::add_image(const Node& node, u64 address, std::vector<u8> bytes
 
 void WorldReader::read_devices(const Node& node) {
     std::set<std::pair<u16, u8>> known;
-    constexpr std::string_view kKinds[] = {"script", "counter", "16550"};
-    enum Kind : std::size_t { kScript, kCounter, kUart };
+    constexpr std::string_view kKinds[] = {"script", "counter", "16550", "8259"};
+    enum Kind : std::size_t { kScript, kCounter, kUart, kPic };
     for (const Node& entry : node.array()) {
         const Fields f =
-            entry.object({"kind", "port", "size", "reads", "start", "step", "connected"});
+            entry.object({"kind", "port", "size", "reads", "start", "step", "connected", "vector"});
         const auto kind_node = f.optional("kind");
         const std::size_t kind = kind_node ? kind_node->one_of("a device", kKinds) : kScript;
         const auto only = [&](std::string_view key, Kind of) {
@@ -237,6 +237,17 @@ void WorldReader::read_devices(const Node& node) {
         const auto start = only("start", kCounter);
         const auto step = only("step", kCounter);
         const auto connected = only("connected", kUart);
+        only("vector", kPic);
+        if (kind == kPic) {
+            for (std::string_view key : {"port", "size"}) {
+                if (const auto extra = f.optional(key)) {
+                    extra->error_at_key("of an 8259 only the vector that it holds is there");
+                }
+            }
+            if (config_.ext_int) entry.error("there is one 8259");
+            config_.ext_int = f.required("vector").integer<u8>(16);
+            continue;
+        }
         if (kind == kUart) {
             model::UartConfig uart;
             uart.port = f.required("port").integer<u16>();
@@ -294,12 +305,37 @@ void WorldReader::read_answers(const Fields& root) {
              config_.cpuid.push_back(
                  {static_cast<u32>(leaf), value("eax"), value("ebx"), value("ecx"), value("edx")});
          });
-    read("msrs", "msr", {"msr", "value"}, ~u32{0}, [&](const Fields& f, u64 msr) {
-        config_.msrs.push_back({static_cast<u32>(msr), f.required("value").integer()});
+    read("msrs", "msr", {"msr", "value", "invalid"}, ~u32{0}, [&](const Fields& f, u64 msr) {
+        const auto invalid = f.optional("invalid");
+        model::MsrAnswer answer{.msr = static_cast<u32>(msr)};
+        answer.invalid = invalid && invalid->boolean();
+        const auto value = answer.invalid ? f.optional("value") : f.required("value");
+        if (value) answer.value = value->integer();
+        if (value && answer.invalid) value->error_at_key("an invalid MSR has no value");
+        config_.msrs.push_back(answer);
     });
-    read("hypercalls", "code", {"code", "status"}, 0xFFFF, [&](const Fields& f, u64 code) {
-        config_.hypercalls.push_back({static_cast<u16>(code), f.required("status").integer()});
-    });
+    read("hypercalls", "code", {"code", "status", "input", "output", "repetitions"}, 0xFFFF,
+         [&](const Fields& f, u64 code) {
+             model::HypercallAnswer answer;
+             answer.code = static_cast<u16>(code);
+             answer.status = f.required("status").integer();
+             if (const auto input = f.optional("input")) {
+                 answer.input = input->integer<u8>(0, model::kFastWords);
+             }
+             if (const auto output = f.optional("output")) {
+                 for (const Node& word : output->array()) answer.output.push_back(word.integer());
+             }
+             if (const auto count = f.optional("repetitions")) {
+                 answer.repetitions = count->integer<u16>(1, 0xFFF);
+             }
+             if ((answer.input + 1u) / 2 * 2 + answer.output.size() > model::kFastWords) {
+                 f.node().error(
+                     fmt::format("input and output have {} words at most, the output from an even "
+                                 "one on",
+                                 model::kFastWords));
+             }
+             config_.hypercalls.push_back(std::move(answer));
+         });
 }
 
 // --- pinned events ------------------------------------------------------------------------------
@@ -313,8 +349,9 @@ void WorldReader::read_events(const Node& node) {
         return;
     }
     for (const Node& entry : entries) {
-        const Fields f = entry.object({"do", "vp", "vtl", "vector", "transient", "with_exit",
-                                       "type", "value", "before", "nth", "may_not_happen"});
+        const Fields f =
+            entry.object({"do", "vp", "vtl", "vector", "transient", "with_exit", "type", "value",
+                          "interruption_pending", "before", "nth", "may_not_happen"});
         model::PinnedEvent event;
         const Node action = f.required("do");
         const std::size_t index = action.one_of("an event's action", kActions);
@@ -365,7 +402,7 @@ void WorldReader::read_intercept(const Fields& fields, model::PinnedEvent& event
                                       MessageType::interruption_deliverable,
                                       MessageType::halt};
     if (event.action != model::PinnedAction::intercept) {
-        for (std::string_view key : {"type", "value"}) {
+        for (std::string_view key : {"type", "value", "interruption_pending"}) {
             if (const auto extra = fields.optional(key)) {
                 extra->error_at_key(fmt::format("\"{}\" is about intercepts", key));
             }
@@ -379,6 +416,9 @@ void WorldReader::read_intercept(const Fields& fields, model::PinnedEvent& event
     const std::size_t type = fields.required("type").one_of("an intercept", names);
     event.message_type = static_cast<u32>(kTypes[type]);
     if (const auto value = fields.optional("value")) event.value = value->integer();
+    if (const auto pending = fields.optional("interruption_pending")) {
+        event.interruption_pending = pending->boolean();
+    }
 }
 
 // What can be said of an event without a run. Its instruction may be made by the guest itself.

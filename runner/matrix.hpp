@@ -1,6 +1,8 @@
 // Theory x fix x evidence: what a scenario's "matrix" asks. runner/explore/matrix.hpp answers.
 #pragma once
 
+#include <map>
+
 #include "runner/scenario.hpp"
 
 namespace vtlsim::runner {
@@ -48,6 +50,8 @@ struct MatrixGuest {
     std::vector<std::size_t> theories;
     std::vector<std::size_t> fixes;
     std::vector<Predicate> facts;
+    // What the table has to say, by theory and fix; not necessarily of each cell.
+    std::map<std::pair<std::size_t, std::size_t>, std::string> expect;
 };
 
 struct Matrix {

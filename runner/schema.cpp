@@ -110,7 +110,14 @@ Json devices() {
                                           "Whether a peer is there: it raises DCD, DSR "
                                           "and CTS. Default: true.",
                                           false)}},
-                      {"kind", "port"})})}});
+                      {"kind", "port"}),
+               object({{"kind", with({{"const", "8259"}}, "An 8259 that holds one vector for VP 0.",
+                                     "8259")},
+                       {"vector", with(integer(16, 255),
+                                       "The VMM hands it over (PendingEvent0) when the hypervisor "
+                                       "says that an interrupt can be delivered.",
+                                       "0x30")}},
+                      {"kind", "vector"})})}});
 }
 
 Json cpuid() {
@@ -128,17 +135,38 @@ Json cpuid() {
 }
 
 Json msrs() {
-    return array(
+    Json schema = array(
         object({{"msr", with(integer_to(0xFFFFFFFF), "Number of the MSR.", "0x40000000")},
-                {"value", with(integer_to(~u64{0}), "What RDMSR gives, until it is written.", 0)}},
-               {"msr", "value"}));
+                {"value", with(integer_to(~u64{0}), "What RDMSR gives, until it is written.", 0)},
+                {"invalid", with(boolean(),
+                                 "True: the VMM refuses both accesses, and the guest gets #GP(0); "
+                                 "then without a value. Default: false.",
+                                 true)}},
+               {"msr"}));
+    schema["items"]["anyOf"] = Json::array({{{"required", Json::array({"value"})}},
+                                            {{"required", Json::array({"invalid"})},
+                                             {"properties", {{"invalid", {{"const", true}}}}}}});
+    return schema;
 }
 
 Json hypercalls() {
-    return array(
-        object({{"code", with(integer_to(0xFFFF), "Call code: the low 16 bits of RCX.", "0x5c")},
-                {"status", with(integer_to(~u64{0}), "What the guest gets in RAX.", 0)}},
-               {"code", "status"}));
+    return array(object(
+        {{"code", with(integer_to(0xFFFF), "Call code: the low 16 bits of RCX.", "0x5c")},
+         {"status", with(integer_to(~u64{0}), "What the guest gets in RAX.", 0)},
+         {"input", with(integer(0, model::kFastWords),
+                        "Words of 64 bits that the VMM takes from RDX, R8, XMM0-5 of a fast "
+                        "call; the log has them. Default: 0.",
+                        4)},
+         {"output", with(array(integer_to(~u64{0})),
+                         "Words that it gives back: of a fast call in the registers behind "
+                         "the input, from an even word on; else at the address in R8.",
+                         Json::array({"0x1"}))},
+         {"repetitions", with(integer(1, 0xFFF),
+                              "Of a repeating call: how many it does at an exit; then the "
+                              "guest calls again for the rest, from the number in its control "
+                              "word on. Without it none are counted.",
+                              2)}},
+        {"code", "status"}));
 }
 
 // --- pinned events ------------------------------------------------------------------------------
@@ -191,7 +219,12 @@ Json events() {
          {"value", with(integer_to(~u64{0}),
                         "What the message is about: a vector, SINTs, the kind of interrupt, a "
                         "guest-physical address. Default: 0.",
-                        "0x31")}});
+                        "0x31")},
+         {"interruption_pending",
+          with(boolean(),
+               "True: the message says that an event's delivery was going on, and the VMM's "
+               "emulator refuses. Default: false.",
+               true)}});
     intercept["description"] = "The hypervisor delivers an intercept that no instruction asks for.";
     Json schema = array({{"oneOf", Json::array({interrupt, stop, intercept})}});
     schema["maxItems"] = kMaxEvents;
@@ -489,22 +522,29 @@ Json predicate() {
 
 Json matrix() {
     Json some = array(text());
-    Json guests =
-        array(object({{"name", with(text(), "What the table calls it.", "in")},
-                      {"why", with({{"type", "string"}}, "What it is for.", "IN AL, DX")},
-                      {"theories", with(some, "The theories to try it with. Default: all.", {"A"})},
-                      {"fixes", with(some, "The fixes to try it with. Default: all.", {"V0"})},
-                      {"facts", with(array(ref("predicate")),
-                                     "What else is asked of the smallest violation of each cell.",
-                                     Json::array())},
-                      {"guest", with(like("guest"), "Instead of the scenario's own.",
-                                     {{"code", {{"asm", "hlt"}}}})},
-                      {"devices", with(like("devices"), "Likewise.", Json::array())},
-                      {"cpuid", with(like("cpuid"), "Likewise.", Json::array())},
-                      {"msrs", with(like("msrs"), "Likewise.", Json::array())},
-                      {"hypercalls", with(like("hypercalls"), "Likewise.", Json::array())},
-                      {"events", with(like("events"), "Likewise.", Json::array())}},
-                     {"name"}));
+    Json guests = array(object(
+        {{"name", with(text(), "What the table calls it.", "in")},
+         {"why", with({{"type", "string"}}, "What it is for.", "IN AL, DX")},
+         {"theories", with(some, "The theories to try it with. Default: all.", {"A"})},
+         {"fixes", with(some, "The fixes to try it with. Default: all.", {"V0"})},
+         {"facts",
+          with(array(ref("predicate")),
+               "What else is asked of the smallest violation of each cell.", Json::array())},
+         {"expect", with({{"type", "object"},
+                          {"additionalProperties",
+                           {{"type", "object"},
+                            {"additionalProperties", text("^(nothing|other|observed: .+)$")}}}},
+                         "What the table has to say, by theory and fix: exit status 1 if it "
+                         "does not.",
+                         {{"A", {{"V0", "nothing"}}}})},
+         {"guest",
+          with(like("guest"), "Instead of the scenario's own.", {{"code", {{"asm", "hlt"}}}})},
+         {"devices", with(like("devices"), "Likewise.", Json::array())},
+         {"cpuid", with(like("cpuid"), "Likewise.", Json::array())},
+         {"msrs", with(like("msrs"), "Likewise.", Json::array())},
+         {"hypercalls", with(like("hypercalls"), "Likewise.", Json::array())},
+         {"events", with(like("events"), "Likewise.", Json::array())}},
+        {"name"}));
     return object(
         {{"observed",
           with({{"enum", names(model::invariant_rows(), [](const auto& row) { return row.name; })}},

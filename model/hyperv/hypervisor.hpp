@@ -4,6 +4,7 @@
 
 #include "model/driver/driver.hpp"
 #include "model/hyperv/apic.hpp"
+#include "model/hyperv/synic.hpp"
 #include "model/invariants/invariants.hpp"
 #include "model/wire/message.hpp"
 #include "model/wire/pages.hpp"
@@ -30,7 +31,8 @@ class Hypervisor {
     bool waits_for_exit() const { return state_.with_exit != 0; }
     void expire_with_exit();
     // An intercept that no instruction asks for: the message of this type is about `value`.
-    void asynchronous_intercept(MessageType type, u64 value);
+    // Its header says that an event's delivery was going on, or not.
+    void asynchronous_intercept(MessageType type, u64 value, bool interruption_pending);
 
     // The vector that the running VTL would take now, whatever its IF.
     std::optional<u8> deliverable() const { return deliverable_at(board_.vp()); }
@@ -50,6 +52,8 @@ class Hypervisor {
         u8 with_exit = 0;  // the vector that comes with the guest's next exit; 0: none
         bool with_exit_transient = false;
         u64 messages = 0;
+        SynIc synic;             // VTL2's
+        Vec128 pending_event{};  // VTL0's PendingEvent0
     };
     const State& state() const { return state_; }
     void set_state(const State& state) { state_ = state; }
@@ -57,8 +61,10 @@ class Hypervisor {
   private:
     template <class Payload>
     void store_message(MessageType type, const Payload& payload);
-    // An exception for the running VTL's own IDT.
-    void inject(const sim::Fault& fault);
+    // An exception of the running VTL, through its own IDT.
+    void raise_exception(const sim::Fault& fault);
+    // What delivering an event through the running VTL's IDT ended with, if it ended the run.
+    void delivered(const std::optional<sim::Outcome>& failed);
     void guest_exit(const sim::Exit& exit);
     void vtl2_exit(const sim::Exit& exit);
 
@@ -68,6 +74,11 @@ class Hypervisor {
     template <class Payload>
     void deliver_intercept(MessageType type, const Payload& payload);
     void fill_register_page();
+    // --- by SynIC messages (synic.cpp) ---
+    void post(const SynIc::Posted& posted);
+    void write_slot(const SynIc::Posted& posted);
+    void end_of_message();
+    bool write_synic_msr(u32 number, u64 value);
     void io_intercept(const sim::Exit& exit);
     void cpuid_intercept(const sim::Exit& exit);
     void msr_intercept(const sim::Exit& exit);
@@ -78,9 +89,10 @@ class Hypervisor {
     void enter_vtl2(EntryReason reason);
     void vtl_return(const sim::Exit& exit);
     void flush_register_page();
+    void deliver_pending_event();
     std::optional<u8> deliverable(const Vp& vp, u8 vtl) const;
 
-    // --- services for VTL2 ---
+    // --- services for VTL2 (services.cpp) ---
     void hypercall(const sim::Exit& exit);
     u64 set_vp_registers(u64 input);
     u64 set_register(u8 vtl, u32 name, Vec128 value);

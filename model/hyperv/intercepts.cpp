@@ -1,4 +1,5 @@
-// From a guest's exit to the message in VTL2's assist page (hyperv-vtl.md 1.5, 2.2).
+// From a guest's exit to the message in VTL2's assist page, or for its SynIC (hyperv-vtl.md 1.5,
+// 2.2).
 #include <algorithm>
 
 #include "model/hyperv/hypervisor.hpp"
@@ -68,9 +69,13 @@ void Hypervisor::store_message(MessageType type, const Payload& payload) {
     message.payload_size = sizeof(Payload);
     std::memcpy(message.payload.data(), &payload, sizeof(Payload));
     ++state_.messages;
-    board_.store(board_.page(layout::kAssistPage) + offsetof(HvVpAssistPage, message), message);
-    board_.emit(EventKind::message, Lane::hypervisor,
-                {static_cast<u64>(type), state_.messages, guest(Reg::rax)});
+    if (board_.switches().intercept_delivery == InterceptDelivery::synic_message) {
+        post({message, state_.messages, guest(Reg::rax)});
+    } else {
+        board_.store(board_.page(layout::kAssistPage) + offsetof(HvVpAssistPage, message), message);
+        board_.emit(EventKind::message, Lane::hypervisor,
+                    {static_cast<u64>(type), state_.messages, guest(Reg::rax)});
+    }
     invariants_.intercepted(board_.cpu().state());
     fill_register_page();
 }
@@ -78,8 +83,9 @@ void Hypervisor::store_message(MessageType type, const Payload& payload) {
 template <class Payload>
 void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
     store_message(type, payload);
+    const bool synic = board_.switches().intercept_delivery == InterceptDelivery::synic_message;
     if (!waits_for_exit()) {
-        enter_vtl2(EntryReason::intercept);
+        enter_vtl2(synic ? EntryReason::interrupt : EntryReason::intercept);
         return;
     }
     // 1.3: once VTL2 is to run, the reason is not overwritten (as WHP does).
@@ -89,7 +95,9 @@ void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
     wanted.request(vector);
     const bool enters = wanted.deliverable(state_.banks.saved(kVtl2)[Reg::cr8]).has_value();
     if (!state_.with_exit_transient) state_.apic[kVtl2] = wanted;
-    if (!enters || board_.switches().reason_merge == ReasonMerge::intercept_wins) {
+    if (synic) {
+        enter_vtl2(EntryReason::interrupt);  // either way; the message is in its slot
+    } else if (!enters || board_.switches().reason_merge == ReasonMerge::intercept_wins) {
         enter_vtl2(EntryReason::intercept);
     } else {
         board_.emit(EventKind::intercept_lost, Lane::hypervisor, {state_.messages});
@@ -98,8 +106,10 @@ void Hypervisor::deliver_intercept(MessageType type, const Payload& payload) {
 }
 
 // What the message is about, in the field that says it.
-void Hypervisor::asynchronous_intercept(MessageType type, u64 value) {
-    const HvInterceptHeader head = header(0, kAccessExecute);
+void Hypervisor::asynchronous_intercept(MessageType type, u64 value, bool interruption_pending) {
+    HvInterceptHeader head = header(0, kAccessExecute);
+    constexpr u16 kInterruptionPending = 1 << 6;
+    if (interruption_pending) head.execution_state |= kInterruptionPending;
     switch (type) {
         case MessageType::gpa_intercept:
         case MessageType::unaccepted_gpa: {
@@ -225,10 +235,12 @@ void Hypervisor::msr_intercept(const Exit& exit) {
 void Hypervisor::hypercall_intercept(const Exit& exit) {
     const u64 rcx = guest(Reg::rcx);
     board_.emit(EventKind::exit_hypercall, Lane::guest, {rcx});
-    const u64 code = rcx & 0xFFFF;
+    // The control word's low half: RCX, or EAX of code that is not in long mode.
+    const bool long_mode = (guest(Reg::efer) & sim::efer::lma) != 0;
+    const u64 code = (long_mode ? rcx : guest(Reg::rax)) & 0xFFFF;
     // Not for user mode (TLFS: hypercall interface); and VTL0 is the lowest VTL.
     if (sim::cpl(board_.cpu().state()) != 0 || code == hv_call::kVtlReturn) {
-        inject(sim::Fault{.vector = sim::Vector::ud});
+        raise_exception(sim::Fault{.vector = sim::Vector::ud});
         return;
     }
     if (code == hv_call::kVtlCall) {

@@ -29,4 +29,11 @@ std::optional<Reg> register_of_hv_name(u32 name) {
     return std::nullopt;
 }
 
+std::optional<sim::Seg> segment_of_hv_name(u32 name) {
+    constexpr sim::Seg kOrder[] = {sim::Seg::es, sim::Seg::cs, sim::Seg::ss,
+                                   sim::Seg::ds, sim::Seg::fs, sim::Seg::gs};
+    if (name < kHvRegisterEs || name - kHvRegisterEs >= std::size(kOrder)) return std::nullopt;
+    return kOrder[name - kHvRegisterEs];
+}
+
 }  // namespace vtlsim::model

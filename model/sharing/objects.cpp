@@ -28,6 +28,7 @@ std::optional<u32> object_at(u64 address) {
         case layout::kCommandPage:
         case layout::kRegisterPage:
         case layout::kAssistPage:
+        case layout::kSimpPage:
         case layout::kHclRun:
         case layout::kIoctlPage:
             return object_id(Object::vp_pages, vp);

@@ -15,6 +15,14 @@ namespace {
 // The result of the kernel driver's stand-in for an ioctl (layout::kIoctlPage).
 constexpr u64 kIoctlResult = 4;
 
+// What the emulator asks for: RSP, ES, DS, FS, GS, SS, CR0, EFER (4.7).
+constexpr u32 kEmulationCache[] = {kHvRegisterRsp,    kHvRegisterEs + 0, kHvRegisterEs + 3,
+                                   kHvRegisterEs + 4, kHvRegisterEs + 5, kHvRegisterEs + 2,
+                                   hv_register::kCr0, hv_register::kEfer};
+// Of what is saved when the VP leaves the sidecar, that which the context has not (3.5).
+constexpr u32 kSaved[] = {kHvRegisterRip, kHvRegisterDr0, kHvRegisterDr0 + 1, kHvRegisterDr0 + 2,
+                          kHvRegisterDr0 + 3};
+
 RegisterRequest register_request(u16 count) {
     RegisterRequest head{};
     head.count = count;
@@ -25,6 +33,12 @@ RegisterAssociation association(u32 name, u64 value) {
     RegisterAssociation assoc{};
     assoc.name = name;
     assoc.value = {value, 0};
+    return assoc;
+}
+RegisterAssociation association(u32 name, Vec128 value) {
+    RegisterAssociation assoc{};
+    assoc.name = name;
+    assoc.value = value;
     return assoc;
 }
 
@@ -142,10 +156,16 @@ void Vmm::write_request() {
     } else if (state_.sync == Sync::translate) {
         command = SidecarCommand::translate_gva;
         write_translate_request();
+    } else if (state_.sync == Sync::cache) {
+        command = SidecarCommand::get_vp_registers;
+        write_get_request(kEmulationCache);
+    } else if (state_.sync == Sync::inject) {
+        write_wire(request_address(), register_request(1));
+        write_wire(request_address() + sizeof(RegisterRequest),
+                   association(hv_register::kPendingEvent0, state_.event));
     } else {
         command = SidecarCommand::get_vp_registers;
-        write_wire(request_address(), register_request(1));
-        write_wire(request_address() + sizeof(RegisterRequest), association(kHvRegisterRip, 0));
+        write_get_request(kSaved);
     }
     board_.emit(EventKind::vmm_run, Lane::vmm, {static_cast<u64>(command)});
     if (sidecar()) {
@@ -162,13 +182,28 @@ void Vmm::write_set_request() {
     std::vector<RegisterAssociation> set{association(kHvRegisterRip, state_.next_rip)};
     if (state_.emulated) {
         set.push_back(association(kHvRegisterRflags, state_.next_rflags));
-        set.push_back(association(kHvRegisterRsp, hypervisor_.banks().saved(kVtl0)[Reg::rsp]));
+        set.push_back(association(kHvRegisterRsp, state_.next_rsp));
     }
     write_wire(request_address(), register_request(static_cast<u16>(set.size())));
     for (std::size_t i = 0; i < set.size(); ++i) {
         write_wire(request_address() + sizeof(RegisterRequest) + i * sizeof(RegisterAssociation),
                    set[i]);
     }
+}
+
+void Vmm::write_get_request(std::span<const u32> names) {
+    write_wire(request_address(), register_request(static_cast<u16>(names.size())));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        write_wire(request_address() + sizeof(RegisterRequest) + i * sizeof(RegisterAssociation),
+                   association(names[i], 0));
+    }
+}
+
+u64 Vmm::answered(std::size_t i) {
+    return board_
+        .read<RegisterAssociation>(request_address() + sizeof(RegisterRequest) +
+                                   i * sizeof(RegisterAssociation))
+        .value.lo;
 }
 
 void Vmm::write_translate_request() {
@@ -184,13 +219,17 @@ void Vmm::write_translate_request() {
 
 void Vmm::finish_translation() {
     const auto response = board_.read<TranslateResponse>(request_address());
-    if (response.status != hv_status::kSuccess || response.output.result_code != 0) {
-        // The real emulator raises a page fault in the guest.
+    const auto message = board_.read<HvIoPortIntercept>(message_address() + kMessagePayload);
+    const u32 result = response.output.result_code;
+    if (response.status != hv_status::kSuccess || result == hv_translate::kGpaUnmapped) {
         board_.not_modelled(fmt::format("string I/O on an address that does not translate ({}, {})",
-                                        response.status, response.output.result_code));
+                                        response.status, result));
         return;
     }
-    const auto message = board_.read<HvIoPortIntercept>(message_address() + kMessagePayload);
+    if (result != 0) {
+        page_fault(message, result);
+        return;
+    }
     state_.sync = Sync::set_rip;
     state_.phase = Phase::request;
     emulate_string_io(message, response.output.gpa_page << sim::kPageShift);
@@ -225,16 +264,21 @@ void Vmm::finish_request() {
     }
     const auto head = board_.read<RegisterRequest>(request_address());
     if (head.status != hv_status::kSuccess) {
+        const bool getting = state_.sync == Sync::save || state_.sync == Sync::cache;
         const u64 text = board_.log.add_text(
-            fmt::format("{} of RIP failed with status {:#x}",
-                        state_.sync == Sync::set_rip ? "SET" : "GET", head.status));
+            fmt::format("{} of {} failed with status {:#x}", getting ? "GET" : "SET",
+                        state_.sync == Sync::inject ? "PendingEvent0" : "RIP", head.status));
         board_.emit(EventKind::vmm_error, Lane::vmm, {text});
         conclude(EndReason::vmm_error);
         return;
     }
+    if (state_.sync == Sync::cache) {
+        state_.next_rsp = answered(0);
+        emulate();
+        return;
+    }
     if (state_.sync == Sync::save) {
-        const auto assoc = board_.read<RegisterAssociation>(request_address() + sizeof(head));
-        board_.emit(EventKind::vmm_removed, Lane::vmm, {assoc.value.lo});
+        board_.emit(EventKind::vmm_removed, Lane::vmm, {answered(0)});
         state_.sync = Sync::remove;
         state_.phase = Phase::sync_claim;
         return;

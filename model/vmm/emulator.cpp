@@ -27,6 +27,53 @@ bool has_address32(const HvIoPortIntercept& message) {
 
 }  // namespace
 
+// An intercept in the middle of an event's delivery: the emulator refuses, and the VP with it
+// (4.5).
+bool Vmm::emulation_fails(const HvInterceptHeader& header) {
+    constexpr u16 kInterruptionPending = 1 << 6;
+    if ((header.execution_state & kInterruptionPending) == 0) return false;
+    board_.emit(EventKind::vmm_error, Lane::vmm,
+                {board_.log.add_text("emulation failed: an interruption is pending")});
+    conclude(EndReason::vmm_error);
+    return true;
+}
+
+// The guest's own page fault: its kernel maps the page, and the instruction comes again.
+void Vmm::page_fault(const HvIoPortIntercept& message, u32 translation) {
+    constexpr u32 kPresent = 1, kWrite = 2, kUser = 4, kReserved = 8;
+    u32 error = is_write(message) ? 0 : kWrite;  // INS writes memory
+    if (translation != hv_translate::kPageNotPresent) error |= kPresent;
+    if (translation == hv_translate::kInvalidPageTableFlags) error |= kReserved;
+    if ((message.header.execution_state & 3) == 3) error |= kUser;
+    inject(
+        pending_event::exception(static_cast<u8>(sim::Vector::pf), error, string_address(message)));
+}
+
+// The register page has them; without one, and on the sidecar always, a GET command brings them
+// (3.4, 4.7). Of these the model uses RSP; segments are the message's.
+void Vmm::begin_emulation(const HvInterceptHeader& header) {
+    if (emulation_fails(header)) return;
+    const u64 page = board_.page(layout::kRegisterPage);
+    if (sidecar() || board_.read<u8>(page + offsetof(HvRegisterPage, is_valid)) == 0) {
+        state_.sync = Sync::cache;
+        return;
+    }
+    state_.next_rsp = board_.read<u64>(page + offsetof(HvRegisterPage, rsp));
+    emulate();
+}
+
+void Vmm::emulate() {
+    state_.sync = Sync::set_rip;
+    state_.phase = Phase::request;
+    const auto message = board_.read<HvMessage>(message_address());
+    const u64 payload = message_address() + kMessagePayload;
+    if (message.type == static_cast<u32>(MessageType::io_port_intercept)) {
+        begin_string_io(board_.read<HvIoPortIntercept>(payload));
+    } else {
+        emulate_mmio(board_.read<HvMemoryIntercept>(payload));
+    }
+}
+
 void Vmm::begin_string_io(const HvIoPortIntercept& message) {
     const bool paging = hypervisor_.banks().saved(kVtl0)[sim::Reg::identity_map] == 0;
     if (paging) {
@@ -106,14 +153,16 @@ void Vmm::emulate_string_io(const HvIoPortIntercept& message, std::optional<u64>
 void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
     const sim::CpuState& vtl0 = hypervisor_.banks().saved(kVtl0);
     const auto page_of = [](u64 address) { return address & ~(sim::kPageSize - 1); };
-    const u64 data = page_of(message.gpa);
+    // The processor below has no tables: what it calls physical is the guest's linear address.
+    const u64 data = page_of(message.gva);
     const u64 code = page_of(message.header.rip);
     const u64 code_end =
         page_of(message.header.rip + message.instruction_byte_count) + sim::kPageSize;
-    const bool vtl2 =
-        data >= layout::kVtl2Base && data < layout::vtl2_end(board_.config.vp_count());
-    if (vtl2 || vtl0[Reg::identity_map] == 0 || message.gva != message.gpa ||
-        message.instruction_byte_count == 0 || (data >= code && data < code_end)) {
+    const bool vtl2 = message.gpa >= layout::kVtl2Base &&
+                      message.gpa < layout::vtl2_end(board_.config.vp_count());
+    const bool has_gva = (message.access_flags & 1) != 0;
+    if (vtl2 || !has_gva || message.instruction_byte_count == 0 ||
+        (data >= code && data < code_end)) {
         board_.not_modelled(vtl2 ? "the guest touches VTL2's memory"
                                  : "an MMIO access of this kind");
         return;
@@ -146,6 +195,7 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
     s[Reg::rip] = message.header.rip;
     s[Reg::rflags] = message.header.rflags;
     s[Reg::activity] = 0;
+    s[Reg::identity_map] = 1;
     cpu.set_state(s);
     cpu.set_deliver_faults(false);
     sim::InsnMemoryDecoder decoder;
@@ -160,8 +210,9 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
         const std::size_t size = std::min<std::size_t>(operand.size, sizeof(value));
         machine.read(operand.address, {reinterpret_cast<u8*>(&value), size});
         const auto access = operand.write ? sim::Access::write : sim::Access::read;
+        const u64 gpa = page_of(message.gpa) + operand.address % sim::kPageSize;
         board_.emit(EventKind::mmio, Lane::device,
-                    {operand.address, static_cast<u64>(access), operand.size, value});
+                    {gpa, static_cast<u64>(access), operand.size, value});
     }
     const sim::CpuState is = cpu.state();
     if (is[Reg::rsp] != s[Reg::rsp]) {

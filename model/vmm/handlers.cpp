@@ -63,7 +63,7 @@ void Vmm::handle() {
             break;
         case MessageType::unmapped_gpa:
         case MessageType::gpa_intercept:
-            emulate_mmio(board_.read<HvMemoryIntercept>(payload));
+            begin_emulation(board_.read<HvMemoryIntercept>(payload).header);
             break;
         default:
             handle_asynchronous(static_cast<MessageType>(message.type), payload);
@@ -79,17 +79,19 @@ void Vmm::handle_asynchronous(MessageType type, u64 payload) {
             if (board_.machine.is_ram(kVtl0, board_.read<HvMemoryIntercept>(payload).gpa, 1)) {
                 panic(type, board_.read<HvMemoryIntercept>(payload).gpa);
             } else {
-                emulate_mmio(board_.read<HvMemoryIntercept>(payload));
+                begin_emulation(board_.read<HvMemoryIntercept>(payload).header);
             }
             break;
         case MessageType::interruption_deliverable: {
-            // Asked for by nobody here: no interrupt controller of the VMM waits to be heard, so
-            // nothing goes to PendingEvent0.
             const u8 kind = board_.read<HvInterruptionDeliverable>(payload).interrupt_type;
             if (kind != 0) {
                 panic(type, kind);
-            } else {
-                nothing_moves(type, kind);
+                break;
+            }
+            nothing_moves(type, kind);
+            const auto& waiting = board_.config.ext_int;
+            if (vp_ == 0 && waiting && !std::exchange(state_.ext_int_done, true)) {
+                inject(pending_event::external(*waiting));
             }
             break;
         }
@@ -117,6 +119,12 @@ void Vmm::nothing_moves(MessageType type, u64 value) {
     exit_handled();
 }
 
+void Vmm::inject(Vec128 event) {
+    state_.event = event;
+    state_.sync = Sync::inject;
+    state_.phase = Phase::request;
+}
+
 void Vmm::panic(MessageType type, u64 value) {
     board_.emit(EventKind::vmm_notice, Lane::vmm, {static_cast<u64>(type), value});
     board_.finish(EndReason::vmm_panic);
@@ -132,7 +140,7 @@ void Vmm::handle_io_port_exit(const HvIoPortIntercept& message) {
         return;
     }
     if ((message.access_info & (kStringOp | kRepPrefix)) != 0) {
-        begin_string_io(message);
+        begin_emulation(message.header);
         return;
     }
     const u8 size = message.access_info & 7;
@@ -178,22 +186,13 @@ void Vmm::handle_msr(const HvMsrIntercept& message) {
                                          : 0;
     board_.emit(EventKind::vmm_msr, Lane::vmm,
                 {message.msr, write ? 1u : 0u, value, known != nullptr ? 1u : 0u});
+    if (known != nullptr && known->invalid) {
+        inject(pending_event::exception(static_cast<u8>(sim::Vector::gp), 0, 0));
+        return;
+    }
     if (write) return;
     write_gp(offsetof(CpuContext, rax), value & 0xFFFFFFFF);
     write_gp(offsetof(CpuContext, rdx), value >> 32);
-}
-
-// The handler takes its input from the context, not from the message's copies (4).
-void Vmm::handle_hypercall(const HvHypercallIntercept& message) {
-    const u64 control = context().rcx;
-    const u64 code = control & 0xFFFF;
-    u64 status = hv_status::kInvalidHypercallCode;
-    for (const HypercallAnswer& answer : board_.config.hypercalls) {
-        if (answer.code == code) status = answer.status;
-    }
-    board_.emit(EventKind::vmm_hypercall, Lane::vmm, {control, code, status});
-    write_gp(offsetof(CpuContext, rax), status);
-    state_.next_rip = message.header.rip + 3;  // VMCALL
 }
 
 }  // namespace vtlsim::model

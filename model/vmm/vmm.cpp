@@ -60,7 +60,9 @@ std::string Vmm::step_name() const {
             return "handle";
         case Phase::request:
             return state_.sync == Sync::set_rip     ? "command SET rip"
+                   : state_.sync == Sync::inject    ? "command SET event"
                    : state_.sync == Sync::translate ? "command TRANSLATE"
+                   : state_.sync == Sync::cache     ? "command GET cache"
                                                     : "command GET";
         case Phase::sync_claim:
             return removal ? "claim REMOVED" : "claim SYNC";

@@ -58,12 +58,15 @@ class Vmm {
         over,
     };
     // What the synchronous command at hand is for; set_rip ends the handling of an exit.
-    enum class Sync : u8 { set_rip, translate, save, remove };
+    enum class Sync : u8 { set_rip, cache, translate, inject, save, remove };
     struct State {
         Phase phase = Phase::boot;
         Sync sync = Sync::set_rip;
         u64 next_rip = 0;
-        u64 next_rflags = 0;    // of an emulated instruction
+        u64 next_rflags = 0;  // of an emulated instruction
+        u64 next_rsp = 0;     // likewise
+        Vec128 event{};       // for the guest (PendingEvent0)
+        bool ext_int_done = false;
         bool emulated = false;  // the exit at hand, by the emulator: RIP, RFLAGS and RSP go back
         u64 exits = 0;          // intercepts handled
         bool stop_wanted = false;
@@ -97,6 +100,8 @@ class Vmm {
     void write_request();
     void write_set_request();
     void write_translate_request();
+    void write_get_request(std::span<const u32> names);
+    u64 answered(std::size_t i);  // the low half of a GET's i-th value
     void finish_translation();
     void set_rip_in_page();
     void finish_request();
@@ -108,13 +113,23 @@ class Vmm {
     void handle_cpuid(const HvCpuidIntercept& message);
     void handle_msr(const HvMsrIntercept& message);
     void handle_hypercall(const HvHypercallIntercept& message);
+    std::optional<u64> serve(const HypercallAnswer& answer, u64 control, bool long_mode);
+    void take_fast_input(u8 words, bool long_mode);
+    void give_fast_output(std::size_t at, const std::vector<u64>& words, bool long_mode);
     void handle_asynchronous(MessageType type, u64 payload);
+    // The guest gets the event instead of the instruction's end: RIP stays (4).
+    void inject(Vec128 event);
+    void page_fault(const HvIoPortIntercept& message, u32 translation);
+    bool emulation_fails(const HvInterceptHeader& header);
     void exit_handled();
     void nothing_moves(MessageType type, u64 value);
     void panic(MessageType type, u64 value);
 
     // --- the emulator (emulator.cpp) ---
     u64 string_address(const HvIoPortIntercept& message);
+    // The registers that it wants besides are fetched first (4.7).
+    void begin_emulation(const HvInterceptHeader& header);
+    void emulate();
     void begin_string_io(const HvIoPortIntercept& message);
     // `mapped`: the guest-physical page of the first element, where the guest has page tables.
     void emulate_string_io(const HvIoPortIntercept& message, std::optional<u64> mapped);

@@ -1,11 +1,12 @@
 ; What both VTL2 kernels have: GET, SET and TRANSLATE_GVA, hypercalls, the interrupt handler and the tables.
 
 ; --- GET_VP_REGISTERS and SET_VP_REGISTERS -----------------------------------------------------
-; One hypercall for each association of the request, on this VP, for the target VTL. Debug
-; registers and MTRRs, which the real kernel moves by instructions, are not asked for by our VMM.
+; One hypercall for each association of the request, on this VP, for the target VTL; but GET of DR0 to
+; DR3, and of DR6 if it is shared, which are moved by instructions. SET of those, and MTRRs, which the
+; real kernels move likewise, are not asked for by our VMM.
 
 get_vp_registers:
-        lea r14, [rel get_one_register]
+        lea r14, [rel get_one_register_or_move]
         jmp each_register
 set_vp_registers:
         lea r14, [rel set_one_request]
@@ -83,6 +84,24 @@ hypercall_on_self:
         call rax
         ret
 
+;@ when intercept_delivery=synic_message
+; --- SynIC: intercepts as messages of SINT0 ----------------------------------------------------
+
+enable_synic:
+        mov ecx, MSR_SIMP
+        mov eax, (SIMP_PAGE & 0xFFFFFFFF) | 1
+        mov edx, SIMP_PAGE >> 32
+        wrmsr
+        mov ecx, MSR_SINT0                      ; not masked, no auto-EOI
+        mov eax, 0xF3                           ; Linux's vector for the hypervisor
+        xor edx, edx
+        wrmsr
+        mov ecx, MSR_SCONTROL
+        mov eax, 1
+        wrmsr
+        ret
+
+;@ end
 ; --- interrupts --------------------------------------------------------------------------------
 
 on_interrupt:                                   ; only acknowledges: the park loop looks for itself
@@ -110,3 +129,34 @@ gdt_end:
 idt:    times 32 * 16 db 0
         times 224 dq (on_interrupt & 0xFFFF) | 0x08 << 16 | 0x8E00 << 32 | (on_interrupt >> 16 & 0xFFFF) << 48, on_interrupt >> 32
 idt_end:
+
+get_one_register_or_move:                       ; at the end, so that nothing else has moved
+        mov eax, [r13 + assoc_name]
+        sub eax, HV_REGISTER_DR0
+        jz .dr0
+        cmp eax, 1
+        je .dr1
+        cmp eax, 2
+        je .dr2
+        cmp eax, 3
+        je .dr3
+;@ when dr6_shared=yes
+        cmp eax, 4
+        je .dr6
+;@ end
+        jmp get_one_register
+.dr0:   mov rcx, dr0
+        jmp .moved
+.dr1:   mov rcx, dr1
+        jmp .moved
+.dr2:   mov rcx, dr2
+        jmp .moved
+.dr3:   mov rcx, dr3
+;@ when dr6_shared=yes
+        jmp .moved
+.dr6:   mov rcx, dr6
+;@ end
+.moved: mov [r13 + assoc_value], rcx
+        mov qword [r13 + assoc_value + 8], 0
+        xor eax, eax
+        ret

@@ -15,6 +15,9 @@ ap_start:
         mov eax, (ASSIST_PAGE & 0xFFFFFFFF) | 1
         mov edx, ASSIST_PAGE >> 32
         wrmsr
+;@ when intercept_delivery=synic_message
+        call enable_synic
+;@ end
         mov edi, HYPERCALL_INPUT + 0x10
         mov dword [rdi + assoc_name], HV_REGISTER_REG_PAGE
         mov rax, REGISTER_PAGE | 1
@@ -53,10 +56,32 @@ run_vp_loop:
         cli
         mov eax, [abs ASSIST_PAGE + assist_entry_reason]
         cmp eax, ENTRY_INTERRUPT
+;@ when intercept_delivery=synic_message
+        je interrupted
+;@ end
+;@ when intercept_delivery=intercept_page
         je run_vp_loop
+;@ end
         cmp eax, ENTRY_INTERCEPT
         je intercepted
         ud2                                     ; the driver panics
+
+;@ when intercept_delivery=synic_message
+interrupted:                                    ; perhaps for SINT0's message
+        cmp dword [abs SIMP_PAGE + msg_type], 0
+        je run_vp_loop
+        mov esi, SIMP_PAGE
+        mov edi, HCL_RUN + run_exit_message
+        mov ecx, 0x100 / 8
+        rep movsq
+        mov dword [abs SIMP_PAGE + msg_type], 0 ; the slot is empty, and the next may come
+        mov ecx, MSR_EOM
+        xor eax, eax
+        xor edx, edx
+        wrmsr
+        mov byte [abs IOCTL_RESULT], 1
+        jmp finish
+;@ end
 
 intercepted:
         mov esi, ASSIST_PAGE + assist_message

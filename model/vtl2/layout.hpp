@@ -13,6 +13,7 @@ inline constexpr u64 kVtl2StackTop = kVtl2Base + 0x18000;
 inline constexpr u64 kHypercallPage = kVtl2Base + 0x20000;
 inline constexpr u64 kAssistPage = kVtl2Base + 0x21000;
 inline constexpr u64 kHypercallInput = kVtl2Base + 0x22000;
+inline constexpr u64 kSimpPage = kVtl2Base + 0x23000;  // SynIC messages: SINT0's slot is first
 inline constexpr u64 kControlPage = kVtl2Base + 0x30000;
 // Shared per VP: the command page, then the register page (hyperv-vtl.md 2.4).
 inline constexpr u64 kCommandPage = kVtl2Base + 0x31000;

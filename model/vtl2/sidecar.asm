@@ -2,7 +2,7 @@
 ; Runs in VTL2 at CPL 0 with linear = physical, interrupts off but while parked
 ; (hyperv-vtl.md 3.2; after openhcl/sidecar in openvmm, in our own words).
 ;
-; Symbols in capitals and those named after wire fields (ctx_, cmd_, ctl_, assist_, page_, req_,
+; Symbols in capitals and those named after wire fields (ctx_, cmd_, ctl_, assist_, msg_, page_, req_,
 ; assoc_, hcin_) are given by model/vtl2/vtl2_kernel.cpp. Lines between ";@ when SWITCH=VALUE[|VALUE]"
 ; and ";@ end" are there only for those values of the model switch.
 
@@ -109,6 +109,9 @@ run_vp:
         mov eax, (ASSIST_PAGE & 0xFFFFFFFF) | 1
         mov edx, ASSIST_PAGE >> 32
         wrmsr
+;@ when intercept_delivery=synic_message
+        call enable_synic                       ; this simulator's own: else nothing would come
+;@ end
         mov edi, HYPERCALL_INPUT + 0x10         ; the association after the header
         mov dword [rdi + assoc_name], HV_REGISTER_REG_PAGE
         mov rax, REGISTER_PAGE | 1

@@ -25,6 +25,7 @@ Symbols make_symbols(unsigned vp) {
         {"HYPERCALL_PAGE", layout::kHypercallPage + up},
         {"VTL_RETURN_STUB", layout::kHypercallPage + layout::kVtlReturnOffset + up},
         {"ASSIST_PAGE", layout::kAssistPage + up},
+        {"SIMP_PAGE", layout::kSimpPage + up},
         {"HYPERCALL_INPUT", layout::kHypercallInput + up},
         {"CONTROL_PAGE", layout::kControlPage},
         {"COMMAND_PAGE", layout::kCommandPage + up},
@@ -38,6 +39,11 @@ Symbols make_symbols(unsigned vp) {
         {"MSR_X2APIC_SVR", msr::kX2apicSvr},
         {"MSR_X2APIC_ICR", msr::kX2apicIcr},
         {"MSR_VP_ASSIST_PAGE", msr::kVpAssistPage},
+        {"MSR_SCONTROL", msr::kScontrol},
+        {"MSR_SIMP", msr::kSimp},
+        {"MSR_EOM", msr::kEom},
+        {"MSR_SINT0", msr::kSint0},
+        {"HV_REGISTER_DR0", kHvRegisterDr0},
         {"HV_REGISTER_REG_PAGE", hv_register::kRegisterPage},
         {"HVCALL_GET_VP_REGISTERS", hv_call::kGetVpRegisters},
         {"HVCALL_SET_VP_REGISTERS", hv_call::kSetVpRegisters},
@@ -58,6 +64,7 @@ Symbols make_symbols(unsigned vp) {
     add_fields<CommandPage>(s, "cmd_");
     add_fields<ControlPage>(s, "ctl_");
     add_fields<HvVpAssistPage>(s, "assist_");
+    add_fields<HvMessage>(s, "msg_");
     add_fields<HvRegisterPage>(s, "page_");
     add_fields<RegisterRequest>(s, "req_");
     add_fields<RegisterAssociation>(s, "assoc_");
@@ -119,7 +126,7 @@ std::string vtl2_kernel_text(const Switches& switches) {
     // Where a SET request lies: in the command page, or in the page of the ioctl.
     text += sidecar ? "REQUEST equ COMMAND_PAGE + cmd_request_data\n"
                     : "REQUEST equ IOCTL_COMMAND + 0x10\n";
-    text += asm_text::common;
+    text += select(asm_text::common, switches);
     return text;
 }
 

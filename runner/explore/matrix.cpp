@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "runner/explore/replay.hpp"
 #include "runner/explore/run_schedule.hpp"
 #include "runner/explore/world_subject.hpp"
@@ -45,6 +47,8 @@ class Filler {
         cell.guest = guest_->name;
         cell.theory = matrix_.theories[theory].name;
         cell.fix = matrix_.fixes[fix].name;
+        const auto expected = guest_->expect.find({theory, fix});
+        if (expected != guest_->expect.end()) cell.expected = expected->second;
         Variant variant;
         variant.switches = matrix_.switches(*guest_, theory, fix);
         for (const model::SwitchRow& row : model::switch_rows()) {
@@ -125,6 +129,29 @@ bool Cell::fits() const {
                        [](const auto& e) { return e.second == Answer::yes; });
 }
 
+std::string Cell::word() const {
+    if (observed == Answer::yes) {
+        std::string out = "observed:";
+        for (const auto& [name, answer] : evidence) {
+            if (answer == Answer::no) continue;
+            out += fmt::format(" {}{}", name, answer == Answer::unknown ? "?" : "");
+        }
+        return out.ends_with(':') ? "observed: no evidence" : out;
+    }
+    const std::string_view open = exploration.search.complete ? "" : "?";
+    return fmt::format("{}{}", exploration.violations.empty() ? "nothing" : "other", open);
+}
+
+Answer Cell::as_expected() const {
+    const std::string is = word();
+    if (is == *expected) return Answer::yes;
+    if (is.find('?') == std::string::npos) return Answer::no;
+    // More of it can only break more.
+    if (*expected == "nothing") return is == "nothing?" ? Answer::unknown : Answer::no;
+    if (*expected == "other") return observed == Answer::yes ? Answer::no : Answer::unknown;
+    return Answer::unknown;
+}
+
 MatrixResult fill_matrix(const Scenario& scenario, SearchOptions options,
                          const std::function<void(const Cell&)>& done) {
     const Matrix& matrix = *scenario.matrix;
@@ -147,7 +174,9 @@ MatrixResult fill_matrix(const Scenario& scenario, SearchOptions options,
 int exit_status(const MatrixResult& result) {
     int status = 0;
     for (const Cell& cell : result.cells) {
-        const int own = exit_status(cell.exploration);
+        constexpr int kOfAnswer[] = {1, 0, 3};  // no, yes, unknown
+        const int own = cell.expected ? kOfAnswer[static_cast<std::size_t>(cell.as_expected())]
+                                      : exit_status(cell.exploration);
         if (own == 1) return 1;
         status = std::max(status, own);
     }

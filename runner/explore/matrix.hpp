@@ -17,10 +17,15 @@ struct Cell {
     std::vector<std::pair<std::string, std::string>> switches;
     Exploration exploration;  // all distinct violations within the bound
     Answer observed = Answer::no;
-    Answers evidence;  // empty unless it can be observed
-    Answers facts;     // of the guest; empty unless anything is broken
+    Answers evidence;                     // empty unless it can be observed
+    Answers facts;                        // of the guest; empty unless anything is broken
+    std::optional<std::string> expected;  // what the scenario says that word() is
 
     bool fits() const;  // it can be observed, and no evidence is against it
+    // What stands in the table: "observed: e1 e2", "other", "nothing"; "?" where not all was seen.
+    std::string word() const;
+    // Unknown while a search that was cut could still come to what is expected.
+    Answer as_expected() const;
 };
 
 struct MatrixResult {
@@ -36,7 +41,8 @@ MatrixResult fill_matrix(const Scenario& scenario, SearchOptions options,
 
 std::string matrix_text(const MatrixResult& result);
 std::string matrix_json(const MatrixResult& result);
-// 1 for a violation in any cell, else 3 for a limit that was hit, else 0.
+// 1 for a cell that is not as expected, or a violation in one of which nothing is; else 3 for a
+// limit that was hit, else 0.
 int exit_status(const MatrixResult& result);
 
 }  // namespace vtlsim::runner::explore

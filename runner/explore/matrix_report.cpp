@@ -11,20 +11,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// What stands in the table: "crash: e1 e2 e3", "silent", "nothing"; "?" where not all was seen.
-std::string cell_word(const Cell& cell) {
-    if (cell.observed == Answer::yes) {
-        std::string out = "observed:";
-        for (const auto& [name, answer] : cell.evidence) {
-            if (answer == Answer::no) continue;
-            out += fmt::format(" {}{}", name, answer == Answer::unknown ? "?" : "");
-        }
-        return out.ends_with(':') ? "observed: no evidence" : out;
-    }
-    const std::string_view open = cell.exploration.search.complete ? "" : "?";
-    return fmt::format("{}{}", cell.exploration.violations.empty() ? "nothing" : "other", open);
-}
-
 std::string row(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) {
     std::string out;
     for (std::size_t i = 0; i < cells.size(); ++i) {
@@ -44,7 +30,7 @@ std::string grid(const MatrixResult& result, const MatrixGuest& guest) {
         rows.push_back({matrix.theories[theory].name});
         for (const Cell& cell : result.cells) {
             if (cell.guest == guest.name && cell.theory == rows.back().front()) {
-                rows.back().push_back(cell_word(cell));
+                rows.back().push_back(cell.word());
             }
         }
     }
@@ -71,7 +57,7 @@ std::string answers_text(std::string_view what, const Answers& answers) {
 
 std::string details(const Cell& cell) {
     std::string out =
-        fmt::format("{}, {}, {}: {}\n", cell.guest, cell.theory, cell.fix, cell_word(cell));
+        fmt::format("{}, {}, {}: {}\n", cell.guest, cell.theory, cell.fix, cell.word());
     const auto& violations = cell.exploration.violations;
     for (std::size_t i = 0; i < violations.size(); ++i) {
         const ReportedViolation& v = violations[i];
@@ -88,31 +74,37 @@ std::string details(const Cell& cell) {
     }
     out += answers_text("evidence", cell.evidence);
     out += answers_text("facts of the smallest run", cell.facts);
+    if (cell.expected && cell.as_expected() != Answer::yes) {
+        out += fmt::format("  expected: {}\n", *cell.expected);
+    }
     return out + "  " + search_text(cell.exploration);
+}
+
+ordered_json answer_json(Answer answer) {
+    return answer == Answer::unknown ? ordered_json(nullptr) : ordered_json(answer == Answer::yes);
 }
 
 ordered_json answers_json(const Answers& answers) {
     ordered_json out = ordered_json::object();
-    for (const auto& [name, answer] : answers) {
-        out[name] =
-            answer == Answer::unknown ? ordered_json(nullptr) : ordered_json(answer == Answer::yes);
-    }
+    for (const auto& [name, answer] : answers) out[name] = answer_json(answer);
     return out;
 }
 
 ordered_json cell_json(const Cell& cell) {
     ordered_json switches = ordered_json::object();
     for (const auto& [name, value] : cell.switches) switches[name] = value;
-    ordered_json out = {
-        {"guest", cell.guest},
-        {"theory", cell.theory},
-        {"fix", cell.fix},
-        {"switches", switches},
-        {"observed", cell.observed == Answer::unknown ? ordered_json(nullptr)
-                                                      : ordered_json(cell.observed == Answer::yes)},
-        {"fits", cell.fits()},
-        {"evidence", answers_json(cell.evidence)},
-        {"facts", answers_json(cell.facts)}};
+    ordered_json out = {{"guest", cell.guest},
+                        {"theory", cell.theory},
+                        {"fix", cell.fix},
+                        {"switches", switches},
+                        {"observed", answer_json(cell.observed)},
+                        {"fits", cell.fits()},
+                        {"evidence", answers_json(cell.evidence)},
+                        {"facts", answers_json(cell.facts)}};
+    if (cell.expected) {
+        out["expected"] = *cell.expected;
+        out["as_expected"] = answer_json(cell.as_expected());
+    }
     out.update(report_json(cell.exploration));
     out.erase("scenario");
     return out;
@@ -128,6 +120,25 @@ ordered_json settings_json(const std::vector<NamedSwitches>& settings) {
         out.push_back({{"name", s.name}, {"why", s.why}, {"switches", switches}});
     }
     return out;
+}
+
+// How many cells are as the scenario says, and which are not.
+std::string expected_text(const MatrixResult& result) {
+    std::size_t stated = 0;
+    std::size_t good = 0;
+    std::string out;
+    for (const Cell& cell : result.cells) {
+        if (!cell.expected) continue;
+        ++stated;
+        const Answer answer = cell.as_expected();
+        if (answer == Answer::yes) ++good;
+        if (answer == Answer::yes) continue;
+        out += fmt::format("{}: {}, {}, {}: expected {}, got {}\n",
+                           answer == Answer::no ? "not as expected" : "not known", cell.guest,
+                           cell.theory, cell.fix, *cell.expected, cell.word());
+    }
+    if (stated == 0) return {};
+    return fmt::format("{} of {} cells as expected\n{}\n", good, stated, out);
 }
 
 template <class List>
@@ -155,6 +166,7 @@ std::string matrix_text(const MatrixResult& result) {
                                       *result.options.preemptions == 1 ? "" : "s")
                         : "any number of preemptions");
     for (const MatrixGuest& guest : matrix.guests) out += grid(result, guest);
+    out += expected_text(result);
     out += legend("theory", matrix.theories) + legend("fix", matrix.fixes) +
            legend("evidence", matrix.evidence) + legend("guest", matrix.guests);
     for (const Cell& cell : result.cells) out += fmt::format("\n{}", details(cell));

@@ -86,8 +86,8 @@ std::vector<std::pair<std::string, std::string>> WorldSubject::evidence(unsigned
     return out;
 }
 
-// A free event can only come while somebody else can act: whoever goes on may be in its way. So is
-// whoever lets a delayed IPI's time pass.
+// A free event that may still come conflicts with everything: whether it can come hangs on who else
+// can act, and for some on the VTL at work, neither of which is an object.
 bool WorldSubject::may_conflict(ActorId actor, Access access) const {
     if (world_.event_pending(actor)) return true;
     return world_.may_touch(actor, access.object, true) ||

@@ -23,6 +23,9 @@ std::string text_trace(const Recording& recording, const TextOptions& options);
 std::string json_trace(const Recording& recording);
 // One page with everything in it, for one run or two beside each other.
 std::string html_trace(std::span<const Recording> recordings);
+// A Markdown table: guest, hypervisor, AP and driver, VMM with its devices side by side. Turns that
+// leave no event are in it, and where the run left the default order.
+std::string lanes_trace(const Recording& recording, const TextOptions& options);
 // A sequence diagram of what is not hidden.
 std::string mermaid_trace(const Recording& recording, const TextOptions& options);
 // Chrome's trace events, for the Perfetto UI: a process for each VP, a thread for each lane.

@@ -71,6 +71,13 @@ const std::vector<RegionRow>& region_rows() {
          kWirePageSize,
          true,
          {offsetof(HvVpAssistPage, message)}},
+        {"simp",
+         "SINT0's slot in the SIMP page",
+         WireTraits<HvMessage>::fields(),
+         layout::kSimpPage,
+         sizeof(HvMessage),
+         true,
+         {0}},
         {"command",
          "Command page: CPU context and message",
          WireTraits<CommandPage>::fields(),
@@ -222,11 +229,14 @@ void WorldLayout::add_banks(const model::WorldConfig& config) {
 
 void WorldLayout::add_regions(const model::WorldConfig& config) {
     const bool sidecar = config.switches.vp_runner == model::VpRunner::sidecar;
+    const bool synic =
+        config.switches.intercept_delivery == model::InterceptDelivery::synic_message;
     for (unsigned vp = 0; vp < config.vp_count(); ++vp) {
         for (const RegionRow& row : region_rows()) {
             if (!row.per_vp && vp != 0) continue;
             // The kernel driver has the run page where the sidecar has the command page.
             if ((row.name == "hcl_run" && sidecar) || (row.name == "command" && !sidecar)) continue;
+            if (row.name == "simp" && !synic) continue;
             Region region{.name = std::string(row.name),
                           .title = std::string(row.title),
                           .vp = row.per_vp ? static_cast<int>(vp) : -1,

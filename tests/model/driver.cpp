@@ -503,6 +503,9 @@ TEST_CASE("driver: three VPs finish in any order", "[model][driver]") {
 TEST_CASE("driver: a VP leaves the sidecar after its first exit", "[model][driver]") {
     Rig rig("in al, dx\nagain: jmp again");
     rig.config.hotplug = true;
+    for (u8 i = 0; i < 4; ++i) {
+        rig.config.vtl0_registers.push_back({sim::offset(sim::Reg::dr0, i), {0xD0u + i, 0}});
+    }
     Lanes lanes(rig.world());
     CHECK_FALSE(lanes.can("spawn0"));
     lanes.turns_until("vmm0", "response");
@@ -519,7 +522,16 @@ TEST_CASE("driver: a VP leaves the sidecar after its first exit", "[model][drive
     lanes.turns_until("vmm0", "claim REMOVED");
     CHECK(rig.count(EventKind::vmm_removed) == 1);
     CHECK(rig.last(EventKind::vmm_removed, 0) == kGuestCode + 1);  // RIP, by GET
-    CHECK(rig.value("command.request_data") == 1);
+    CHECK(rig.value("command.request_data") == 5);  // RIP, and DR0 to DR3 by MOV
+    for (u64 i = 0; i < 5; ++i) {
+        const u64 at = layout::kCommandPage + offsetof(CommandPage, request_data) +
+                       sizeof(RegisterRequest) + i * sizeof(RegisterAssociation);
+        CHECK(rig.word(at) == (i == 0 ? kHvRegisterRip : kHvRegisterDr0 + i - 1));
+        CHECK(rig.word(at + 0x10) == (i == 0 ? kGuestCode + 1 : 0xD0 + i - 1));
+    }
+    std::size_t gets = 0;
+    for (const Event& e : rig.events(EventKind::hypercall)) gets += e.args[0] == 0x50;
+    CHECK(gets == 1);
     lanes.act("vmm0", "claim REMOVED");
     CHECK(rig.state() == 0xFF);
     lanes.act("vmm0", "status REMOVE");

@@ -16,7 +16,8 @@ using namespace model;
 namespace {
 
 // Those that the kernels' texts name; that no other one matters is a test of its own.
-const std::set<std::string_view> kNamed{"vp_runner", "fx_cr2_restore", "vmm_fix"};
+const std::set<std::string_view> kNamed{"vp_runner", "fx_cr2_restore", "vmm_fix",
+                                        "intercept_delivery"};
 
 // Every combination of the named switches.
 template <class Check>
@@ -68,9 +69,10 @@ TEST_CASE("kernel: every combination of the switches that it names assembles", "
         CHECK(kernel.find("gdt_end")->value - kernel.find("gdt")->value == 3 * 8);
         CHECK(count(text, "\n;@") == 0);
     });
-    CHECK(combinations == 2 * 2 * 6);
-    // Sidecar: with or without FXRSTOR, times no sync, sync, sync of all. The driver: one.
-    CHECK(texts.size() == 2 * 3 + 1);
+    CHECK(combinations == 2 * 2 * 6 * 2);
+    // Sidecar: with or without FXRSTOR, times no sync, sync, sync of all. The driver: one. Each
+    // with and without SINT0.
+    CHECK(texts.size() == (2 * 3 + 1) * 2);
 }
 
 TEST_CASE("kernel: the switches choose the lines of run_vp_once", "[model]") {
@@ -226,6 +228,7 @@ TEST_CASE("switches: the defaults of the reference", "[model]") {
         {"memory_order", "sc"},
         {"icr_write", "drains"},
         {"reason_merge", "first_wins"},
+        {"intercept_delivery", "intercept_page"},
     };
     CHECK(switch_rows().size() == std::size(kDefaults));
     for (const auto& [name, value] : kDefaults) {

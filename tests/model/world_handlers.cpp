@@ -294,6 +294,16 @@ TEST_CASE("handlers: string I/O under paging asks the kernel to translate", "[mo
             CHECK(e.args[3] == 0);
         }
         CHECK(translated == std::vector<u64>{0x200, 0x201});
+        // The emulator's own registers: by GET on the sidecar, from the register page elsewhere.
+        std::vector<u64> fetched;
+        for (const Event& e : out.events(EventKind::hypercall)) {
+            if (e.args[0] == 0x50) fetched.push_back(e.args[1]);
+        }
+        const std::vector<u64> once{0x20004, 0x60000, 0x60003, 0x60004,
+                                    0x60005, 0x60002, 0x40000, 0x80001};
+        std::vector<u64> wanted = once;
+        wanted.insert(wanted.end(), once.begin(), once.end());
+        CHECK(fetched == (runner == VpRunner::sidecar ? wanted : std::vector<u64>{}));
     }
     Run in = string_io({0x6C}, {{Reg::rdi, 0x200010}});
     page_tables(in);
@@ -303,9 +313,20 @@ TEST_CASE("handlers: string I/O under paging asks the kernel to translate", "[mo
 
     Run nowhere = string_io({0x6C}, {{Reg::rdi, 0x202000}});
     page_tables(nowhere);
-    CHECK(nowhere.finish() == EndReason::not_modelled);
-    CHECK(nowhere.text(EventKind::not_modelled) ==
-          "string I/O on an address that does not translate (0, 1)");
+    nowhere.code(0x3000, "mov r15, cr2\npop r14\nhlt");
+    nowhere.gate(14, 0x3000);
+    CHECK(nowhere.finish() == EndReason::guest_halted);
+    CHECK(nowhere.guest(Reg::r15) == 0x202000);
+    CHECK(nowhere.guest(Reg::r14) == 2);  // a write to a page that is not there
+    CHECK(nowhere.count(EventKind::device_read) == 0);
+
+    // A page that is there, and not RAM.
+    Run outside = string_io({0x6C}, {{Reg::rdi, 0x202000}});
+    page_tables(outside);
+    outside.code(0xD010, "dq 0x7000003");
+    CHECK(outside.finish() == EndReason::not_modelled);
+    CHECK(outside.text(EventKind::not_modelled) ==
+          "string I/O on an address that does not translate (0, 4)");
 }
 
 TEST_CASE("handlers: MMIO where nothing is reads ones and drops writes", "[model]") {

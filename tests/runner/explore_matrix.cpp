@@ -71,7 +71,14 @@ TEST_CASE("the incident: every cell has been searched through", "[explore-matrix
         CHECK(cell["preemption_bound"] == 1);
         CHECK(cell["limits"].empty());
     }
-    CHECK(exit_status(incident_result()) == 1);
+}
+
+TEST_CASE("the incident: every cell is as the scenario says", "[explore-matrix]") {
+    const Report report(incident_result());
+    for (const json& cell : report.top()["cells"]) CHECK(cell["as_expected"] == true);
+    CHECK(matrix_text(incident_result()).find("\n42 of 42 cells as expected\n") !=
+          std::string::npos);
+    CHECK(exit_status(incident_result()) == 0);
 }
 
 TEST_CASE("the incident: A alone never crashes, whatever the fix", "[explore-matrix]") {
@@ -211,6 +218,50 @@ TEST_CASE("a matrix with limits says what it does not know", "[explore-matrix]")
     CHECK(exit_status(filled(scenario, options)) == 0);
 }
 
+TEST_CASE("a matrix is held to the cells that its scenario expects", "[explore-matrix]") {
+    struct Outcome {
+        int status;
+        json cell;
+        std::string text;
+    };
+    const auto of = [](const std::string& expect, SearchOptions options = {}) {
+        const Scenario scenario = loaded(small("{" + kOne + R"(,"preemptions":1,
+            "evidence":[{"name":"e1","run":"default","expect":{"end":"guest-halted"}},
+                        {"name":"e2","expect":{"end":"stuck"}}],
+            "guests":[{"name":"g","expect":{"t":{"f":")" +
+                                               expect + R"("}}}]})"));
+        const MatrixResult result = filled(scenario, options);
+        return Outcome{exit_status(result), Report(result).cell("g", "t", "f"),
+                       matrix_text(result)};
+    };
+    const Outcome good = of("observed: e1");
+    CHECK(good.status == 0);
+    CHECK(good.cell["as_expected"] == true);
+    CHECK(good.text.find("1 of 1 cells as expected\n") != std::string::npos);
+    for (const char* wrong :
+         {"nothing", "other", "observed: e2", "observed: e1 e2", "observed: no evidence"}) {
+        const Outcome result = of(wrong);
+        INFO(wrong);
+        CHECK(result.status == 1);
+        CHECK(result.cell["as_expected"] == false);
+        CHECK(result.text.find("not as expected: g, t, f: expected " + std::string(wrong) +
+                               ", got observed: e1\n") != std::string::npos);
+    }
+    // A search that was cut before anything broke could still come to any of them.
+    SearchOptions cut;
+    cut.depth = 20;
+    for (const char* open : {"nothing", "other", "observed: e1"}) {
+        const Outcome result = of(open, cut);
+        INFO(open);
+        CHECK(result.status == 3);
+        CHECK(result.cell["as_expected"].is_null());
+    }
+    SearchOptions none;
+    none.preemptions = 0;
+    CHECK(of("nothing", none).status == 0);
+    CHECK(of("observed: e1", none).status == 1);
+}
+
 TEST_CASE("the number of jobs does not show in a matrix", "[explore-matrix]") {
     const Scenario scenario = loaded(small("{" + kOne + R"(,"guests":[{"name":"g"}],"preemptions":1,
           "evidence":[{"name":"e","run":"default","expect":{"end":"guest-halted"}}]})"));
@@ -229,6 +280,14 @@ TEST_CASE("what is wrong with a matrix is told with its place", "[explore-matrix
           std::string::npos);
     CHECK(error(with(R"("guests":[{"name":"g","theories":["u"]}])"))
               .find("unknown value \"u\" for a theory") != std::string::npos);
+    CHECK(error(with(R"("guests":[{"name":"g","expect":{"u":{"f":"nothing"}}}])"))
+              .find("unknown theory \"u\"") != std::string::npos);
+    CHECK(error(with(R"("guests":[{"name":"g","expect":{"t":{"x":"nothing"}}}])"))
+              .find("unknown fix \"x\"") != std::string::npos);
+    CHECK(error(with(R"("guests":[{"name":"g","expect":{"t":{"f":"perhaps"}}}])"))
+              .find("\"perhaps\" is nothing that a cell says") != std::string::npos);
+    CHECK(error(with(R"("guests":[{"name":"g","fixes":[],"expect":{"t":{"f":"other"}}}])"))
+              .find("this guest's table has no such cell") != std::string::npos);
     CHECK(error(with(guest + R"(,"evidence":[{"name":"e"}])")).find("what is to hold?") !=
           std::string::npos);
     CHECK(error(with(guest + R"(,"evidence":[{"name":"e","relations":[

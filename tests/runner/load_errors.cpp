@@ -334,7 +334,7 @@ TEST_CASE("Expectations", "[load]") {
          "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
          "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
          "mmio-read, mmio-write, vmm-notice, "
-         "intercept-lost, mmio)"},
+         "intercept-lost, mmio, message-queued, hypercall-input, hypercall-retry)"},
         {with_expect(R"({"log":["halt"]})"),
          "f:2:9: /expect/log/0: expected an object, got a string"},
         {with_expect(R"({"log":[{"event":"exit-io","prot":1}]})"),
@@ -525,7 +525,7 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
          "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
          "mmio-read, mmio-write, vmm-notice, "
-         "intercept-lost, mmio)\n"
+         "intercept-lost, mmio, message-queued, hypercall-input, hypercall-retry)\n"
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
          "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, vps, hotplug, "
          "attention_delay, fine_steps, guest_steps, invariants, schedule, tags, xfail, "

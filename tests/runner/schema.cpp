@@ -53,15 +53,16 @@ std::string full() {
   "vtl2": { "registers": { "rbx": 1 }, "memory": [ { "at": "0x8034100", "asm": "nop" } ] },
   "devices": [ { "kind": "script", "port": 1, "size": 1, "reads": [1] },
                { "kind": "counter", "port": 2, "size": 1, "start": 1, "step": 2 },
-               { "kind": "16550", "port": 1016, "connected": true } ],
+               { "kind": "16550", "port": 1016, "connected": true },
+               { "kind": "8259", "vector": 48 } ],
   "cpuid": [ { "leaf": 1, "eax": 1, "ebx": 1, "ecx": 1, "edx": 1 } ],
-  "msrs": [ { "msr": 1, "value": 1 } ],
-  "hypercalls": [ { "code": 1, "status": 1 } ],
+  "msrs": [ { "msr": 1, "value": 1, "invalid": false }, { "msr": 2, "invalid": true } ],
+  "hypercalls": [ { "code": 1, "status": 1, "input": 1, "output": [ 1 ], "repetitions": 2 } ],
   "events": [ { "do": "interrupt", "vp": 0, "vtl": 2, "vector": 32, "transient": true, "with_exit": false,
                 "before": "a", "nth": 1, "may_not_happen": true },
               { "do": "stop", "vp": 1, "before": "a", "nth": 9, "may_not_happen": true },
-              { "do": "intercept", "type": "apic_eoi", "value": 1, "vp": 1, "before": "a", "nth": 9,
-                "may_not_happen": true } ],
+              { "do": "intercept", "type": "apic_eoi", "value": 1, "interruption_pending": false,
+                "vp": 1, "before": "a", "nth": 9, "may_not_happen": true } ],
   "vps": [ { "entry": "a", "registers": { "rax": 1 } } ],
   "hotplug": true, "attention_delay": 1, "fine_steps": true, "guest_steps": true,
   "invariants": [ "no-vmm-panic" ],
@@ -78,6 +79,7 @@ std::string full() {
                             { "name": "n", "not_with": { "driver": "racy" } } ],
               "guests": [ { "name": "g", "why": "w", "theories": [ "t" ], "fixes": [ "f" ],
                             "facts": [ { "name": "x", "expect": { "end": "stuck" } } ],
+                            "expect": { "t": { "f": "observed: e" } },
                             "guest": { "code": { "asm": [ "a: hlt" ] } }, "devices": [],
                             "cpuid": [], "msrs": [], "hypercalls": [], "events": [] } ] },
   "limits": { "steps": 1000, "memory": 1048576 },
@@ -149,8 +151,10 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
     CHECK(keys(all["guest"]) == keys_of(document["guest"]));
     CHECK(keys(all["vtl2"]) == keys_of(document["vtl2"]));
     CHECK(keys(all["limits"]) == keys_of(document["limits"]));
-    for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t i = 0; i < 4; ++i) {
         CHECK(keys(all["devices"]["items"]["oneOf"][i]) == keys_of(document["devices"][i]));
+    }
+    for (std::size_t i = 0; i < 3; ++i) {
         CHECK(keys(all["events"]["items"]["oneOf"][i]) == keys_of(document["events"][i]));
     }
     for (const char* list : {"cpuid", "msrs", "hypercalls"}) {

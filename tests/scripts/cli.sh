@@ -115,7 +115,7 @@ expect 2 "vtlsim: --format: xml not in {text,json,junit,tap} $hint" run --format
 expect 2 "vtlsim: files is required $hint" trace
 expect 2 "vtlsim: two runs beside each other need --format html $hint" trace pass.json fail.json
 expect 2 "vtlsim: trace shows one run, or two beside each other $hint" trace pass.json pass.json pass.json --format html
-for format in html json mermaid perfetto svg; do
+for format in html json lanes mermaid perfetto svg; do
     expect 0 '' trace pass.json --format $format
     cp out first
     expect 0 '' trace pass.json --format $format
