@@ -1,4 +1,5 @@
 // The sidecar driver, one step at a time, against hyperv-vtl.md 3.1 to 3.6.
+#include "model/hyperv/names.hpp"
 #include "tests/model/lanes.hpp"
 
 namespace vtlsim::tests {
@@ -522,7 +523,7 @@ TEST_CASE("driver: a VP leaves the sidecar after its first exit", "[model][drive
     lanes.turns_until("vmm0", "claim REMOVED");
     CHECK(rig.count(EventKind::vmm_removed) == 1);
     CHECK(rig.last(EventKind::vmm_removed, 0) == kGuestCode + 1);  // RIP, by GET
-    CHECK(rig.value("command.request_data") == 5);  // RIP, and DR0 to DR3 by MOV
+    CHECK(rig.value("command.request_data") == 5);                 // RIP, and DR0 to DR3 by MOV
     for (u64 i = 0; i < 5; ++i) {
         const u64 at = layout::kCommandPage + offsetof(CommandPage, request_data) +
                        sizeof(RegisterRequest) + i * sizeof(RegisterAssociation);
