@@ -95,6 +95,8 @@ u64 Vmm::string_address(const HvIoPortIntercept& message) {
 // nothing else of them is used here. Under paging an exit does the elements of one page; the guest
 // executes the instruction again for the rest.
 void Vmm::emulate_string_io(const HvIoPortIntercept& message, std::optional<u64> mapped) {
+    board_.touch(Object::devices, 0, true);  // in whichever step that is
+    board_.touch(Object::guest_ram, 0, true);
     const u8 size = message.access_info & 7;
     const bool rep = (message.access_info & kRepPrefix) != 0;
     const bool out = is_write(message);
