@@ -69,16 +69,13 @@ std::vector<Failure> judge(const model::World& world, const Scenario& scenario,
     for (std::size_t i = 0; i < scenario.event_notes.size(); ++i) {
         const EventNote& note = scenario.event_notes[i];
         if (world.event_happened(i) || note.may_not_happen) continue;
-        const bool no_label =
-            !note.vtl2_label.empty() && world.vtl2_kernel().find(note.vtl2_label) == nullptr;
         const u64 started = world.times_started(i);
-        failures.push_back({fmt::format("pinned event {}: {}", i, note.text),
-                            fmt::format("it happens before start {} of the instruction",
-                                        scenario.world.events[i].nth),
-                            no_label ? "the VTL2 kernel of this variant has no such label"
-                                     : fmt::format("the instruction started {} time{}", started,
-                                                   started == 1 ? "" : "s"),
-                            last});
+        failures.push_back(
+            {fmt::format("pinned event {}: {}", i, note.text),
+             fmt::format("it happens before start {} of the instruction",
+                         scenario.world.events[i].nth),
+             fmt::format("the instruction started {} time{}", started, started == 1 ? "" : "s"),
+             last});
     }
     const auto& schedule = scenario.world.schedule;
     for (std::size_t i = world.schedule_done(); i < schedule.size(); ++i) {

@@ -144,15 +144,18 @@ TEST_CASE("Places in the VTL2 kernel", "[judge]") {
     CHECK(failures_of(R"("log":[{"event":"insn","at":"vtl2:park"},
         {"event":"insn","at":"vtl2:run_vp_intercept"}])")
               .empty());
-    // The label of another switch's kernel is never reached.
+    // A label of another switch's kernel can never be reached.
     const std::string driver = R"("switches":{"vp_runner":"kernel_driver"},)";
-    CHECK(failures(result_of(world(
-              driver + R"("expect":{"log":[{"event":"insn","at":"vtl2:run_vp_intercept"}]})"))) ==
-          "event: insn at=vtl2:run_vp_intercept | in the log | no such event\n");
+    CHECK(
+        errors_of(world(driver +
+                        R"("expect":{"log":[{"event":"insn","at":"vtl2:run_vp_intercept"}]})")) ==
+        "f:9:86: /expect/log/0/at: the VTL2 kernel has label \"run_vp_intercept\" only with other "
+        "switches than these");
     const std::string stop = R"("events":[{"do":"stop","before":"vtl2:run_vp_intercept"}],)";
-    CHECK(failures(result_of(world(stop + driver + R"("expect":{"end":"guest-halted"})"))) ==
-          "pinned event 0: stop before vtl2:run_vp_intercept | it happens before start 1 of the "
-          "instruction | the VTL2 kernel of this variant has no such label\n");
+    CHECK(
+        errors_of(world(stop + driver + R"("expect":{"end":"guest-halted"})")) ==
+        "f:9:39: /events/0/before: the VTL2 kernel has label \"run_vp_intercept\" only with other "
+        "switches than these");
 }
 
 TEST_CASE("Pinned events have to happen", "[judge]") {
