@@ -392,7 +392,8 @@ Json state() {
         "How often a port was read or written, and the last value written.", 1);
     add("(vp[0-7]\\.)?(vmm\\.exits|hypervisor\\.messages)",
         "Intercepts handled, and messages written.", 1);
-    add("(vp[0-7]\\.)?(context|message|assist|regpage|command|control|hcl_run|driver)\\.[a-z0-9_."
+    add("(vp[0-7]\\.)?(context|message|assist|simp|regpage|command|control|hcl_run|driver)\\.[a-z0-"
+        "9_."
         "\\[\\]]+",
         "A field of the VMM's picture of the guest, of the intercept message, or of a page that "
         "VTL2 shares (docs/scenarios.md).",

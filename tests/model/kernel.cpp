@@ -17,7 +17,7 @@ namespace {
 
 // Those that the kernels' texts name; that no other one matters is a test of its own.
 const std::set<std::string_view> kNamed{"vp_runner", "fx_cr2_restore", "vmm_fix",
-                                        "intercept_delivery"};
+                                        "intercept_delivery", "dr6_shared"};
 
 // Every combination of the named switches.
 template <class Check>
@@ -69,10 +69,10 @@ TEST_CASE("kernel: every combination of the switches that it names assembles", "
         CHECK(kernel.find("gdt_end")->value - kernel.find("gdt")->value == 3 * 8);
         CHECK(count(text, "\n;@") == 0);
     });
-    CHECK(combinations == 2 * 2 * 6 * 2);
+    CHECK(combinations == 2 * 2 * 6 * 2 * 2);
     // Sidecar: with or without FXRSTOR, times no sync, sync, sync of all. The driver: one. Each
-    // with and without SINT0.
-    CHECK(texts.size() == (2 * 3 + 1) * 2);
+    // with and without SINT0 and DR6.
+    CHECK(texts.size() == (2 * 3 + 1) * 2 * 2);
 }
 
 TEST_CASE("kernel: the switches choose the lines of run_vp_once", "[model]") {

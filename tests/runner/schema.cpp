@@ -117,7 +117,7 @@ TEST_CASE("An invented key is refused in every object, by the schema as by the l
     CHECK(complaints(document).empty());
     std::vector<Json::json_pointer> objects;
     find_objects(document, Json::json_pointer(), objects);
-    CHECK(objects.size() == 60);
+    CHECK(objects.size() == 64);
     for (const auto& path : objects) {
         INFO(path.to_string());
         Json spoilt = document;
@@ -225,7 +225,8 @@ TEST_CASE("Each key that the schema lists is one that the loader takes", "[schem
 }
 
 void check_described(const Json& schema, const std::string& path) {
-    if (schema.contains("properties")) {
+    // What has no type is a condition on an object that is described elsewhere.
+    if (schema.contains("properties") && schema.contains("type")) {
         CHECK(schema.at("additionalProperties") == false);
         for (const auto& [name, property] : schema["properties"].items()) {
             INFO(path << '/' << name);
