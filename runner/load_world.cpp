@@ -95,7 +95,8 @@ void WorldReader::read_guest(const Node& node) {
         read_registers(*registers, config_.vtl0_registers);
         bool own_addresses = false;
         for (const Node& member : registers->members())
-            own_addresses = own_addresses || member.key() == "cr3" || member.key() == "cs";
+            own_addresses = own_addresses || member.key() == "cr3" || member.key() == "cs" ||
+                            member.key() == "cs_base";
         for (const Node& member : registers->members()) {
             if (member.key() != "rip") continue;
             if (entry) {

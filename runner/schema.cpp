@@ -143,9 +143,11 @@ Json msrs() {
                                  "then without a value. Default: false.",
                                  true)}},
                {"msr"}));
-    schema["items"]["anyOf"] = Json::array({{{"required", Json::array({"value"})}},
-                                            {{"required", Json::array({"invalid"})},
-                                             {"properties", {{"invalid", {{"const", true}}}}}}});
+    schema["items"]["anyOf"] =
+        Json::array({{{"required", Json::array({"value"})}},
+                     {{"required", Json::array({"invalid"})},
+                      {"properties",
+                       {{"invalid", with({{"const", true}}, "An MSR without a value.", true)}}}}});
     return schema;
 }
 
