@@ -16,12 +16,36 @@ using sim::Seg;
 
 namespace {
 
-constexpr u64 kTf = 0x100, kRf = 0x10000, kZf = 0x40;
+constexpr u64 kTf = 0x100, kRf = 0x10000, kZf = 0x40, kPf = 4;
+constexpr u64 kStatus = 0x8D5;  // OF, SF, ZF, AF, PF, CF
 constexpr u64 kPiece = 8;
 // The emulator goes back to the guest when RCX is a multiple of this (x86_emulate_insn).
 constexpr u64 kIterations = 1024;
 
+// INT3, INT n, INTO
+bool makes_interrupt(const Opcode& op) { return op.value >= 0xCC && op.value <= 0xCE; }
+
 }  // namespace
+
+// Each time that the emulator goes back to the guest within a REP, it writes RFLAGS back, with RF
+// set. The executor does a REP in RAM at once, and leaves its flags to the end.
+void ModelVm::write_back_flags_of_rep(const Opcode& op) {
+    if (begun_.rip != cpu_->get(Reg::rip)) return;
+    const u64 mask =
+        em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
+    const u64 first = begun_.rcx & mask, now = cpu_->get(Reg::rcx) & mask;
+    const bool went_back = first > now && (first - 1) / kIterations * kIterations >= now;
+    u64 flags = cpu_->get(Reg::rflags) | (begun_.rflags & kRf);
+    if (went_back) {
+        flags |= kRf;
+        if (op.compares() && op.rep == 0xF2) {
+            not_modelled("REPNE that exits for MMIO after a multiple of 1024 in RAM");
+        } else if (op.compares()) {  // what has been compared was equal
+            flags = (flags & ~kStatus) | kZf | kPf;
+        }
+    }
+    cpu_->set(Reg::rflags, flags);
+}
 
 ModelVm::Next ModelVm::mmio(const Exit& exit) {
     if (exit.access == sim::Access::execute) {
@@ -41,12 +65,17 @@ ModelVm::Next ModelVm::mmio(const Exit& exit) {
     const u8 usual = code_mode() == 0 ? 8 : code_mode() == 1 ? 4 : 2;
     em_.insn.address_size = !op.address_size ? usual : usual == 4 ? u8{2} : u8{4};
     em_.rflags &= ~kRf;
-    if (op.rep != 0 && op.is_string()) em_.rflags |= kRf;
+    if (op.rep != 0 && op.is_string()) {
+        if (!by_hardware()) write_back_flags_of_rep(op);
+        em_.rflags = get_rflags() | kRf;
+        if (!problem_.empty()) return Next::userspace;
+    }
     if (!can_emulate()) {
         queue_fault({.vector = sim::Vector::ud});
         return Next::guest;
     }
     const bool writes = exit.access == sim::Access::write && !op.reads_destination();
+    if (!writes && makes_interrupt(op)) return not_modelled("INT n whose vectors are in MMIO");
     if (writes || op.value == 0xA6 || op.value == 0xA7) return mmio_execute();
     mmio_.at = exit.gpa;
     mmio_.left = exit.size;
@@ -195,7 +224,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     watcher_->logging = false;
     watcher_->stores.clear();
     sim::Outcome outcome;
-    cpu_->set_deliver_faults(false);
+    cpu_->set_deliver_faults(makes_interrupt(op));
     for (;;) {
         for (u64 page : pages) machine_.watch_page(page);
         give_pages();

@@ -96,6 +96,7 @@ class ModelVm final : public Vm {
     // events.cpp
     bool inject();  // false: run_ is filled, back to userspace
     bool delivered(const std::optional<sim::Outcome>& outcome);
+    sim::Outcome without_mmio(sim::Outcome outcome) const;
     void queue_debug_trap(u64 dr6);
     void queue_fault(const sim::Fault& fault);
     bool keeps_rf(const sim::Fault& fault) const;
@@ -136,6 +137,7 @@ class ModelVm final : public Vm {
     Next complete_mmio_read();
     Next mmio_execute();
     std::optional<Next> mmio_iteration();  // nothing: a REP goes on
+    void write_back_flags_of_rep(const Opcode& op);
     bool cmps_operand();
     void add_write_pieces(u64 at, const std::vector<u8>& data);
     Next mmio_write_piece();
@@ -210,6 +212,11 @@ class ModelVm final : public Vm {
     bool halt_request_ = false;
     // The next instruction is the first behind a fault that left RF set.
     bool first_of_handler_ = false;
+    // As the instruction at hand has begun: what a REP has done in RAM before it exits.
+    struct {
+        u64 rip = 0, rcx = 0, rflags = 0;
+    } begun_;
+    bool delivering_ = false;      // an event, not executing an instruction
     bool injecting_trap_ = false;  // an interrupt or a trap: RF stays as it is
     struct Pio {
         u16 port = 0;

@@ -202,7 +202,11 @@ ModelVm::Next ModelVm::emulate_one() {
 // The executor has moved RIP past the INT already.
 std::optional<sim::Outcome> ModelVm::software_interrupt(sim::Fault fault) {
     fault.length = 0;
-    return cpu_->inject_fault(fault);
+    const auto outcome = cpu_->inject_fault(fault);
+    if (outcome && std::holds_alternative<Exit>(*outcome) && !by_hardware()) {
+        return sim::NotModelled{"INT n whose stack is MMIO, under a step"};
+    }
+    return outcome;
 }
 
 bool ModelVm::can_emulate() const {
@@ -221,6 +225,7 @@ bool ModelVm::halt_is_due() { return std::exchange(halt_request_, false); }
 
 sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     const u64 before = run_from_ = cpu_->steps();
+    delivering_ = false;
     const sim::Outcome outcome =
         cpu_->run({.steps = steps, .iterations = iterations},
                   log_ != nullptr || !by_hardware() ? watcher_.get() : nullptr);
@@ -230,7 +235,11 @@ sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     // A handler that faults where it stands must come to the limit too.
     const u64 counts = std::max<u64>(done, std::holds_alternative<sim::Fault>(outcome));
     steps_left_ -= std::min(steps_left_, counts);
-    return outcome;
+    // Where the handler's code cannot be fetched, no instruction has begun.
+    if (!std::holds_alternative<sim::StepsDone>(outcome)) {
+        first_of_handler_ |= std::exchange(watcher_->delivered, false);
+    }
+    return delivering_ ? without_mmio(outcome) : outcome;
 }
 
 ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {

@@ -13,7 +13,9 @@ class ModelVm::Watcher final : public sim::Observer {
 
     bool before_instruction(const sim::Cpu& cpu, u64 rip) override {
         if (!logging) return false;
-        vm_.first_of_handler_ = std::exchange(delivered_, false);
+        vm_.delivering_ = false;
+        vm_.begun_ = {rip, cpu.get(sim::Reg::rcx), cpu.get(sim::Reg::rflags)};
+        vm_.first_of_handler_ = std::exchange(delivered, false);
         if (!vm_.by_hardware() && !vm_.can_emulate()) return true;
         if (vm_.log_ == nullptr) return false;
         Event e;
@@ -34,7 +36,8 @@ class ModelVm::Watcher final : public sim::Observer {
     }
     void delivering(const sim::Cpu& cpu, const sim::Fault& fault) override {
         if (!logging) return;
-        delivered_ = vm_.keeps_rf(fault);
+        vm_.delivering_ = !fault.software;  // INT n is an instruction
+        delivered = vm_.keeps_rf(fault);
         if (vm_.may_wrap(fault)) vm_.not_modelled("an access that wraps at 4 GiB");
         if (vm_.log_ == nullptr) return;
         Event e;
@@ -49,10 +52,10 @@ class ModelVm::Watcher final : public sim::Observer {
 
     bool logging = true;
     std::vector<std::pair<u64, std::vector<u8>>> stores;  // to watched pages
+    bool delivered = false;  // a fault that keeps RF, just now
 
   private:
     ModelVm& vm_;
-    bool delivered_ = false;  // a fault that keeps RF, just now
 };
 
 }  // namespace vtlsim::model::kvm
