@@ -52,7 +52,7 @@ class ModelVm::Watcher final : public sim::Observer {
 
     bool logging = true;
     std::vector<std::pair<u64, std::vector<u8>>> stores;  // to watched pages
-    bool delivered = false;  // a fault that keeps RF, just now
+    bool delivered = false;                               // a fault that keeps RF, just now
 
   private:
     ModelVm& vm_;
