@@ -13,6 +13,7 @@
 //   registers.cpp    the other ioctls
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "model/kvm/opcode.hpp"
@@ -89,6 +90,7 @@ class ModelVm final : public Vm {
     Next handle_exit(const sim::Exit& exit);
     Next stop(ExitReason reason);
     Next not_modelled(std::string what);
+    std::array<u64, 4> data_selectors() const;
     sim::Outcome execute(u64 steps, u64 iterations = u64{1} << 24);
     u64 mode_mask() const;  // of RIP in the mode at hand
     u64 code_mode() const;  // 0: 64-bit, 1: 32-bit, 2: 16-bit

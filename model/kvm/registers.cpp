@@ -126,6 +126,10 @@ void ModelVm::reset_vcpu(u8 sipi_vector) {
     constexpr u64 kCacheBits = 0x60000000;  // INIT keeps CD and NW
     s[Reg::cr0] = 0x10 | (old[Reg::cr0] & kCacheBits);
     s[Reg::rdx] = 0x600;
+    s.vector = old.vector;  // INIT keeps x87 and SSE (SDM 3A table 9-1)
+    for (Reg reg : {Reg::fcw, Reg::fsw, Reg::ftw, Reg::fop, Reg::fip, Reg::fdp, Reg::mxcsr}) {
+        s[reg] = old[reg];
+    }
     if (switches_.flaw != Flaw::init_resets_apic_base) s[Reg::apic_base] = old[Reg::apic_base];
     s[Reg::cs] = u64{sipi_vector} << 8;
     s[Reg::cs_base] = u64{sipi_vector} << 12;
@@ -150,7 +154,7 @@ void ModelVm::write_memory(u64 physical, std::span<const u8> bytes) {
 void ModelVm::replace_vcpu() {
     cpu_ = &machine_.add_cpu();
     cpu_->set_exits({.ports = true, .cpuid = false, .unknown_msr = true});
-    cpu_->set_state(sim::reset_state());
+    cpu_->set_state(new_vcpu_state());
     cui_ = Completion::none;
     mp_state_ = kRunnable;
     pending_sipi_.reset();

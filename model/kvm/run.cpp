@@ -223,9 +223,15 @@ bool ModelVm::can_emulate() const {
 
 bool ModelVm::halt_is_due() { return std::exchange(halt_request_, false); }
 
+std::array<u64, 4> ModelVm::data_selectors() const {
+    return {cpu_->get(Reg::es), cpu_->get(Reg::ds), cpu_->get(Reg::fs), cpu_->get(Reg::gs)};
+}
+
 sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     const u64 before = run_from_ = cpu_->steps();
     delivering_ = false;
+    const bool pvm = switches_.kvm == Version::slow && by_hardware();
+    const std::array<u64, 4> selectors = data_selectors();
     const sim::Outcome outcome =
         cpu_->run({.steps = steps, .iterations = iterations},
                   log_ != nullptr || !by_hardware() ? watcher_.get() : nullptr);
@@ -235,6 +241,9 @@ sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     // A handler that faults where it stands must come to the limit too.
     const u64 counts = std::max<u64>(done, std::holds_alternative<sim::Fault>(outcome));
     steps_left_ -= std::min(steps_left_, counts);
+    if (pvm && data_selectors() != selectors) {
+        undetermined_ = "kvm_pvm does not see the selectors that native code loads";
+    }
     // Where the handler's code cannot be fetched, no instruction has begun.
     if (!std::holds_alternative<sim::StepsDone>(outcome)) {
         first_of_handler_ |= std::exchange(watcher_->delivered, false);

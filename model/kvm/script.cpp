@@ -63,8 +63,14 @@ void add_tables(std::vector<MemoryImage>& out) {
 
 }  // namespace
 
-CpuState initial_state(const Guest& guest) {
+CpuState new_vcpu_state() {
     CpuState s = sim::reset_state();
+    s[Reg::fcw] = 0x037F;
+    return s;
+}
+
+CpuState initial_state(const Guest& guest) {
+    CpuState s = new_vcpu_state();
     s[Reg::rdx] = 0;
     s[Reg::rsp] = place::kDefaultStack;
     s[Reg::gdtr_base] = place::kGdt;

@@ -57,6 +57,8 @@ struct Guest {
     std::vector<std::pair<sim::Reg, u64>> registers;
 };
 
+// What KVM_CREATE_VCPU makes: RESET, but x87 as FNINIT leaves it (observed).
+sim::CpuState new_vcpu_state();
 // The registers as KVM_SET_SREGS, _REGS and _DEBUGREGS give them before the first KVM_RUN.
 // Attributes are in VMX layout (state/registers.def), bit 16 for an unusable segment.
 sim::CpuState initial_state(const Guest& guest);
