@@ -72,7 +72,7 @@ finish() {
     [[ -n $command ]] || return 0
     local args=()
     read -ra args <<<"${command#vtlsim }"
-    if [[ $command == 'vtlsim explore scenarios/race/incident-fixed.json' ]]; then
+    if [[ $command == 'vtlsim explore scenarios/race/incident-fixed.json --memory 6000000000' ]]; then
         printf '%s' "$printed" >>"$out/page"
     else
         "$vtlsim" "${args[@]}" >"$out/stdout" 2>"$out/stderr" || (($? == 1)) || fail "$command"
