@@ -14,6 +14,10 @@ namespace {
 
 constexpr u8 kRepPrefix = 1 << 4;  // of access_info
 
+constexpr std::size_t xmm_offset(unsigned i) {
+    return offsetof(CpuContext, fx) + offsetof(Fxsave, xmm0) + i * sizeof(Vec128);
+}
+
 bool is_write(const HvIoPortIntercept& message) {
     constexpr u8 kWrite = 1;
     return message.header.access == kWrite;
@@ -194,6 +198,17 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
     each_gp([&](Reg reg, std::size_t offset) {
         std::memcpy(&s[reg], reinterpret_cast<const u8*>(&was) + offset, sizeof(u64));
     });
+    for (unsigned i = 0; i < 16; ++i) {
+        Vec128 value;
+        std::memcpy(&value, reinterpret_cast<const u8*>(&was) + xmm_offset(i), sizeof(value));
+        s.set(sim::offset(Reg::xmm0, i), value);
+    }
+    s[Reg::mxcsr] = was.fx.mxcsr;
+    // What takes or gives an x87 or MMX register leaves a trace in one of these.
+    constexpr Reg kX87[] = {Reg::fcw, Reg::fsw, Reg::ftw, Reg::fip};
+    s[Reg::fcw] = was.fx.fcw;
+    s[Reg::fsw] = was.fx.fsw;
+    s[Reg::ftw] = s[Reg::fip] = 0;
     s[Reg::rip] = message.header.rip;
     s[Reg::rflags] = message.header.rflags;
     s[Reg::activity] = 0;
@@ -208,6 +223,10 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
     }
     for (std::size_t i = 0; i < accesses.count; ++i) {
         const sim::MemoryOperand& operand = accesses.operands[i];
+        if (operand.size > sizeof(Vec128)) {
+            board_.not_modelled("an MMIO access of more than 16 bytes");
+            return;
+        }
         u64 value = 0;
         const std::size_t size = std::min<std::size_t>(operand.size, sizeof(value));
         machine.read(operand.address, {reinterpret_cast<u8*>(&value), size});
@@ -217,6 +236,14 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
                     {gpa, static_cast<u64>(access), operand.size, value});
     }
     const sim::CpuState is = cpu.state();
+    if (std::any_of(std::begin(kX87), std::end(kX87), [&](Reg reg) { return is[reg] != s[reg]; })) {
+        board_.not_modelled("an MMIO access by an x87 or MMX instruction");
+        return;
+    }
+    if (is[Reg::mxcsr] != s[Reg::mxcsr]) {
+        board_.not_modelled("an MMIO access that raises flags of MXCSR");
+        return;
+    }
     if (is[Reg::rsp] != s[Reg::rsp]) {
         board_.not_modelled("an MMIO access by a stack instruction");
         return;
@@ -225,9 +252,9 @@ void Vmm::emulate_mmio(const HvMemoryIntercept& message) {
         if (is[reg] != s[reg]) write_gp(offset, is[reg]);
     });
     for (unsigned i = 0; i < 16; ++i) {
-        if (is.vec(sim::offset(Reg::xmm0, i)) == s.vec(sim::offset(Reg::xmm0, i))) continue;
-        board_.not_modelled("an MMIO access with an SSE register");
-        return;
+        const Vec128 value = is.vec(sim::offset(Reg::xmm0, i));
+        if (value == s.vec(sim::offset(Reg::xmm0, i))) continue;
+        write_wire(context_address() + xmm_offset(i), value);
     }
     state_.next_rip = is[Reg::rip];
     state_.next_rflags = is[Reg::rflags];
