@@ -13,7 +13,7 @@ if (($# == 0)); then
     exit 2
 fi
 
-readonly time_limit=${VTLSIM_TEST_TIMEOUT:-900}  # seconds, for each program started
+readonly time_limit=${VTLSIM_TEST_TIMEOUT:-1500}  # seconds, for each program started
 readonly results=build/results  # <preset>.json of each build, <preset>-<part>.log of its tests
 passed=0 failed=0 skipped=0
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
