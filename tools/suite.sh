@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # suite.sh all|PRESET...: builds the given presets and runs every test on each: the unit tests, the
 # script tests, the scenarios; and compares the scenarios' results with those of the release build.
-# `all` is release and dev (g++), asan (clang++), a short run of the fuzz targets and the checks that need
-# no build.
+# `all` is release (g++, -O3, no assertions), asan (clang++, -O1, assertions), a short run of the fuzz
+# targets and the checks that need no build.
 # As many test programs run beside each other as there are processors.
 # The last line is "N passed, N failed, N skipped"; exits non-zero if one failed or none passed.
 set -euo pipefail
@@ -171,7 +171,7 @@ everything=false
 presets=("$@")
 if [[ $* == all ]]; then
     everything=true
-    presets=(release dev asan)
+    presets=(release asan)
 fi
 
 if $everything; then check_format; fi
