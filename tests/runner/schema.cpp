@@ -99,17 +99,6 @@ std::string full() {
 })";
 }
 
-// The paths of all objects in a document.
-void find_objects(const Json& value, const Json::json_pointer& path,
-                  std::vector<Json::json_pointer>& out) {
-    if (value.is_object()) out.push_back(path);
-    if (value.is_object()) {
-        for (const auto& [key, inner] : value.items()) find_objects(inner, path / key, out);
-    } else if (value.is_array()) {
-        for (std::size_t i = 0; i < value.size(); ++i) find_objects(value[i], path / i, out);
-    }
-}
-
 TEST_CASE("An invented key is refused in every object, by the schema as by the loader",
           "[schema]") {
     const Json document = Json::parse(full());

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -45,6 +46,17 @@ inline std::string complaints(const Json& document) {
         out += fmt::format("{}: {}\n", place, error.description);
     }
     return out;
+}
+
+// The paths of all objects in a document.
+inline void find_objects(const Json& value, const Json::json_pointer& path,
+                         std::vector<Json::json_pointer>& out) {
+    if (value.is_object()) out.push_back(path);
+    if (value.is_object()) {
+        for (const auto& [key, inner] : value.items()) find_objects(inner, path / key, out);
+    } else if (value.is_array()) {
+        for (std::size_t i = 0; i < value.size(); ++i) find_objects(value[i], path / i, out);
+    }
 }
 
 }  // namespace vtlsim::tests

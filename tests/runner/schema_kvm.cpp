@@ -13,6 +13,7 @@ namespace vtlsim::runner {
 namespace {
 
 using tests::complaints;
+using tests::find_objects;
 using tests::Json;
 using tests::schema_json;
 
@@ -71,16 +72,6 @@ Json with_action(const Json& action) {
 }
 
 const Json& definition(const char* name) { return schema_json()["definitions"][name]; }
-
-void find_objects(const Json& value, const Json::json_pointer& path,
-                  std::vector<Json::json_pointer>& out) {
-    if (value.is_object()) out.push_back(path);
-    if (value.is_object()) {
-        for (const auto& [key, inner] : value.items()) find_objects(inner, path / key, out);
-    } else if (value.is_array()) {
-        for (std::size_t i = 0; i < value.size(); ++i) find_objects(value[i], path / i, out);
-    }
-}
 
 TEST_CASE("KVM: an invented key is refused in every object, by schema and loader",
           "[schema][kvm]") {
