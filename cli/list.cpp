@@ -2,6 +2,7 @@
 
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
+#include "model/kvm/switches.hpp"
 #include "model/log/event.hpp"
 #include "model/switches.hpp"
 #include "sim/insn/rows.hpp"
@@ -10,9 +11,10 @@
 namespace vtlsim::cli {
 namespace {
 
-std::string switches() {
+template <class Row>
+std::string switches(std::span<const Row> rows) {
     std::string out;
-    for (const model::SwitchRow& row : model::switch_rows()) {
+    for (const Row& row : rows) {
         out += fmt::format("{}: {} [{}]\n", row.name, row.meaning, row.source);
         for (const model::SwitchValue& value : row.values) {
             out += fmt::format("  {}{}: {}\n", value.name,
@@ -54,10 +56,11 @@ std::string instructions() {
 }  // namespace
 
 int list_verb(const ListOptions& options) {
-    const std::string text = options.what == "switches"    ? switches()
-                             : options.what == "events"    ? events()
-                             : options.what == "registers" ? registers()
-                                                           : instructions();
+    const std::string text = options.what == "switches"       ? switches(model::switch_rows())
+                             : options.what == "kvm-switches" ? switches(model::kvm::switch_rows())
+                             : options.what == "events"       ? events()
+                             : options.what == "registers"    ? registers()
+                                                              : instructions();
     return write_output("", text) ? 0 : 2;
 }
 

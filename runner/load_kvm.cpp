@@ -13,6 +13,7 @@
 #include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
 #include "runner/load_kvm_parts.hpp"
+#include "runner/read_switch.hpp"
 #include "runner/run_kvm.hpp"
 
 namespace vtlsim::runner {
@@ -147,16 +148,10 @@ class KvmReader {
             axis.names = axis.name == kGuestAxis ? scenario_.guests : scenario_.userspaces;
             return axis;
         }
-        std::vector<std::string_view> known{kGuestAxis, kUserspaceAxis};
-        for (const SwitchRow& row : model::kvm::switch_rows()) {
-            known.push_back(row.name);
-            if (row.name != axis.name) continue;
-            axis.row = &row;
-            for (const auto& value : row.values) axis.names.emplace_back(value.name);
-        }
-        if (axis.row == nullptr) {
-            member.error_at_key(fmt::format("unknown switch {}{}", in_quotes(axis.name),
-                                            did_you_mean(axis.name, known)));
+        axis.row =
+            read_switch_name(member, model::kvm::switch_rows(), {kGuestAxis, kUserspaceAxis});
+        if (axis.row != nullptr) {
+            for (const auto& value : axis.row->values) axis.names.emplace_back(value.name);
         }
         return axis;
     }
@@ -167,19 +162,7 @@ class KvmReader {
         for (const Node& member : node.members()) {
             Axis axis = axis_of(member);
             const std::vector<std::string_view> names(axis.names.begin(), axis.names.end());
-            const std::vector<Node> values =
-                member.is_string() ? std::vector<Node>{member} : member.array();
-            if (values.empty()) member.error("no value is listed");
-            for (const Node& value : values) {
-                if (names.empty()) break;
-                const std::size_t errors = diagnostics_.count();
-                const std::size_t v = value.one_of(fmt::format("switch {}", axis.name), names);
-                if (diagnostics_.count() != errors) continue;
-                if (std::find(axis.values.begin(), axis.values.end(), v) != axis.values.end()) {
-                    value.error("this value is listed twice");
-                }
-                axis.values.push_back(v);
-            }
+            if (!names.empty()) axis.values = read_switch_values(member, axis.name, names);
             axes.push_back(std::move(axis));
         }
         return axes;

@@ -7,6 +7,7 @@
 #include "model/world.hpp"
 #include "runner/limits.hpp"
 #include "runner/load_expect.hpp"
+#include "runner/read_switch.hpp"
 
 namespace vtlsim::runner {
 namespace {
@@ -53,7 +54,7 @@ class Names {
 NamedSwitches read_switches(const Node& node) {
     NamedSwitches out;
     for (const Node& member : node.members()) {
-        if (const model::SwitchRow* row = read_switch_name(member)) {
+        if (const model::SwitchRow* row = read_switch_name(member, model::switch_rows())) {
             out.values.emplace_back(row, read_switch_value(member, *row));
         }
     }

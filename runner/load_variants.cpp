@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "model/log/event.hpp"
-#include "runner/load_world.hpp"
+#include "runner/read_switch.hpp"
 
 namespace vtlsim::runner {
 
@@ -15,22 +15,11 @@ std::vector<Axis> read_axes(const Node& node) {
     if (node.is_object() && members.empty()) node.error("no switch is listed");
     for (const Node& member : members) {
         Axis axis;
-        axis.row = read_switch_name(member);
+        axis.row = read_switch_name(member, model::switch_rows());
         if (axis.row == nullptr) continue;
-        if (member.is_string()) {
-            axis.values.push_back(read_switch_value(member, *axis.row));
-        } else {
-            for (const Node& value : member.array()) {
-                const std::size_t errors = value.diagnostics().count();
-                const u8 v = read_switch_value(value, *axis.row);
-                if (value.diagnostics().count() != errors) continue;
-                if (std::find(axis.values.begin(), axis.values.end(), v) != axis.values.end()) {
-                    value.error("this value is listed twice");
-                }
-                axis.values.push_back(v);
-            }
+        for (std::size_t v : read_switch_values(member, axis.row->name, value_names(*axis.row))) {
+            axis.values.push_back(static_cast<u8>(v));
         }
-        if (member.is_array() && member.array().empty()) member.error("no value is listed");
         axes.push_back(std::move(axis));
     }
     return axes;

@@ -7,6 +7,7 @@
 #include "model/vtl2/layout.hpp"
 #include "model/wire/message.hpp"
 #include "runner/limits.hpp"
+#include "runner/read_switch.hpp"
 #include "runner/trace/listing.hpp"
 #include "sim/asm/assembler.hpp"
 
@@ -20,23 +21,6 @@ std::vector<std::string_view> register_names() {
 }
 
 }  // namespace
-
-const model::SwitchRow* read_switch_name(const Node& member) {
-    const model::SwitchRow* row = model::find_switch(member.key());
-    if (row == nullptr) {
-        std::vector<std::string_view> names;
-        for (const model::SwitchRow& r : model::switch_rows()) names.push_back(r.name);
-        member.error_at_key(fmt::format("unknown switch {}{}", in_quotes(member.key()),
-                                        did_you_mean(member.key(), names)));
-    }
-    return row;
-}
-
-u8 read_switch_value(const Node& node, const model::SwitchRow& row) {
-    std::vector<std::string_view> names;
-    for (const model::SwitchValue& v : row.values) names.push_back(v.name);
-    return static_cast<u8>(node.one_of(fmt::format("switch {}", row.name), names));
-}
 
 WorldReader::WorldReader(const Fields& root) {
     config_.vtl0_registers.emplace_back(sim::Reg::rip, Vec128{kDefaultCode, 0});
@@ -54,7 +38,7 @@ WorldReader::WorldReader(const Fields& root) {
 
 void WorldReader::read_switches(const Node& node) {
     for (const Node& member : node.members()) {
-        if (const model::SwitchRow* row = read_switch_name(member)) {
+        if (const model::SwitchRow* row = read_switch_name(member, model::switch_rows())) {
             row->set(config_.switches, read_switch_value(member, *row));
         }
     }

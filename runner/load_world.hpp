@@ -14,10 +14,6 @@
 
 namespace vtlsim::runner {
 
-// A switch by the name of an object's member, and its value; both report what is unknown.
-const model::SwitchRow* read_switch_name(const Node& member);
-u8 read_switch_value(const Node& node, const model::SwitchRow& row);
-
 class WorldReader {
   public:
     // Reads everything but expectations and variants of the scenario's root object.

@@ -7,6 +7,12 @@ using sim::ExitKind;
 using sim::Reg;
 
 ModelVm::Next ModelVm::complete() {
+    if (abandoned_) {
+        // The exit in run_ is given again. That is also what X3 makes of an entry that fulfils
+        // nothing (illumos usr/src/uts/intel/io/vmm/vmm.c: vm_loop_checks).
+        abandoned_ = switches_.flaw == Flaw::dead_model_retries;
+        if (abandoned_ || switches_.kvm == Version::x3) return Next::userspace;
+    }
     const Completion cui = std::exchange(cui_, Completion::none);
     pio_.count = 0;
     const auto done = [&](Next next, bool was_cancelled = false) {
@@ -17,6 +23,16 @@ ModelVm::Next ModelVm::complete() {
         case Completion::none:
         case Completion::zero:
             return done(Next::guest);
+        case Completion::next_rip:
+            move_rip_to(pio_.next_rip);
+            return done(Next::guest);
+        case Completion::fulfil:
+            if (announced_) return done(Next::guest, true);
+            if (pio_.in) merge_rax();
+            move_rip_to(pio_.next_rip + latch_.length);
+            return done(Next::guest);
+        case Completion::step:
+            return done(do_singlestep());
         case Completion::skip:
             if (pio_.in) merge_rax();
             if (switches_.kvm == Version::x5) {
@@ -65,13 +81,17 @@ ModelVm::Next ModelVm::msr_exit(const Exit& exit) {
     em_.rflags = get_rflags();
     em_.tf = (em_.rflags & 0x100) != 0;
     em_.registers_stale = false;
+    pio_ = {};
+    pio_.linear_rip = linear_rip();
     cui_ = Completion::msr;
     return Next::userspace;
 }
 
-// No comparison of RIP anywhere (kvm-pio.md 5). The emulator's variant keeps to its old decode.
+// No comparison of RIP but in a7 (kvm-pio.md 5, 1.8). The emulator's variant keeps to its old
+// decode.
 ModelVm::Next ModelVm::complete_msr() {
     const bool read = em_.insn.kind == ExitKind::rdmsr;
+    if (switches_.kvm == Version::a7 && linear_rip() != pio_.linear_rip) return Next::guest;
     if (msr_error_) {
         queue_fault({.vector = sim::Vector::gp, .has_error_code = true});
         return Next::guest;

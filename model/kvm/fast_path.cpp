@@ -8,7 +8,7 @@ using sim::Reg;
 
 namespace {
 
-constexpr u64 kTf = 0x100;
+constexpr u64 kTf = 0x100, kRf = 0x10000;
 constexpr u64 kResetVector = 0xFFFFFFF0;
 constexpr u16 kVapicPort = 0x7E;
 
@@ -64,13 +64,24 @@ void ModelVm::move_rip() {
                 return;
             }
             cpu_->set(Reg::rip, (rip + *length) & mode_mask());
-            cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) & ~u64{0x10000});
+            cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) & ~kRf);
             break;
         }
     }
     if (switches_.flaw == Flaw::skip_keeps_shadow) return;
     cpu_->set(Reg::shadow, 0);
     events_.shadow = 0;
+}
+
+// bhyve's entry: a RIP other than that of the exit ends the shadow; TF is not looked at, and
+// nothing is cut to the mode (FreeBSD sys/amd64/vmm/intel/vmx.c, vmm.c).
+void ModelVm::move_rip_to(u64 rip) {
+    if (rip != pio_.rip) {
+        cpu_->set(Reg::shadow, 0);
+        events_.shadow = 0;
+    }
+    cpu_->set(Reg::rip, rip);
+    log(EventKind::kvm_skip, {rip});
 }
 
 // kvm_skip_emulated_instruction: the flags from before decide about the trap.
@@ -94,8 +105,9 @@ ModelVm::Next ModelVm::fast_io(const Exit& exit) {
             .in = exit.in,
             .count = 1,
             .linear_rip = linear_rip(),
-            .rip = cpu_->get(Reg::rip)};
-    rip_written_ = mp_state_set_ = announced_ = false;
+            .rip = cpu_->get(Reg::rip),
+            .next_rip = cpu_->get(Reg::rip)};
+    rip_written_ = mp_state_set_ = announced_ = abandoned_ = false;
 
     if (skips_first) {
         // The exit reason that single-step writes here is overwritten below: the payload is a
@@ -108,6 +120,10 @@ ModelVm::Next ModelVm::fast_io(const Exit& exit) {
         }
     } else if (in_kernel_device(exit.port) != nullptr) {
         in_kernel_access(exit);
+        if (version == Version::x2 || version == Version::x3) {
+            move_rip_to(pio_.rip + exit.length);
+            return Next::guest;
+        }
         return skip();
     }
     stop(ExitReason::io);
@@ -124,6 +140,21 @@ ModelVm::Next ModelVm::fast_io(const Exit& exit) {
         pio_.count = exit.in ? 1 : 0;
         return Next::userspace;
     }
+    switch (version) {
+        case Version::x2:
+            pio_.next_rip += exit.length;
+            cui_ = Completion::next_rip;
+            return Next::userspace;
+        case Version::x3:
+            cui_ = Completion::fulfil;
+            return Next::userspace;
+        case Version::x4:
+            // The device is asked behind an OUT, from a copy of its operands, and within an IN.
+            if (!exit.in) commit();
+            return Next::userspace;
+        default:
+            break;
+    }
     if (version == Version::v0 || version == Version::x5) {
         cui_ = Completion::skip;
         return Next::userspace;
@@ -135,6 +166,23 @@ ModelVm::Next ModelVm::fast_io(const Exit& exit) {
     }
     cui_ = exit.in ? Completion::fast_in : Completion::fast_out;
     return Next::userspace;
+}
+
+// x4: what single-step owes is kept for the next KVM_RUN, and does not take the I/O's place.
+void ModelVm::commit() {
+    const bool tf = (cpu_->get(Reg::rflags) & kTf) != 0;
+    move_rip();
+    cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) & ~kRf);
+    cui_ = tf ? Completion::step : Completion::none;
+    pio_.count = 0;
+}
+
+// Userspace has the datum of the IN at hand. It writes RAX itself in x2; x4's IN is done then.
+void ModelVm::io_answered() {
+    if (switches_.kvm == Version::x2 && cui_ == Completion::next_rip) merge_rax();
+    if (switches_.kvm != Version::x4 || run_.reason != ExitReason::io) return;
+    merge_rax();
+    commit();
 }
 
 // Whether the instruction that the completion is for counts as gone.

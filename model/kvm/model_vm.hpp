@@ -33,6 +33,9 @@ enum class Completion : u8 {
     emulator,    // the emulator goes on from its old decode: IN, INS, MMIO reads
     mmio_write,  // further pieces of a write
     msr,         // write EDX:EAX or inject #GP, then skip
+    next_rip,    // x2: RIP := the address that was kept
+    fulfil,      // x3: as the entry's command says
+    step,        // x4: the trap or step that the access owes
 };
 
 class ModelVm final : public Vm {
@@ -60,6 +63,8 @@ class ModelVm final : public Vm {
     void set_guest_debug(const GuestDebug& debug) override;
     void interrupt(u8 vector) override;
     void nmi() override;
+    void announce_reset() override { announced_ = true; }
+    void abandon_access() override;
     void init_sipi(u8 vector) override;
     void set_immediate_exit(bool on) override { immediate_exit_ = on; }
     void request_interrupt_window(bool on) override { window_requested_ = on; }
@@ -108,8 +113,11 @@ class ModelVm final : public Vm {
     // fast_path.cpp
     bool is_fast(const sim::Exit& exit) const;
     Next fast_io(const sim::Exit& exit);
+    void io_answered();
+    void commit();
     Next skip();  // kvm_skip_emulated_instruction
     void move_rip();
+    void move_rip_to(u64 rip);
     void latch(const sim::Exit& exit);
     void merge_rax();
     bool cancelled() const;
@@ -226,7 +234,8 @@ class ModelVm final : public Vm {
         bool in = false;
         u32 count = 0;
         u64 linear_rip = 0;
-        u64 rip = 0;  // a2
+        u64 rip = 0;       // a2
+        u64 next_rip = 0;  // x2, x3
     } pio_;
     std::vector<u8> pio_data_;
     struct {  // the vendor's exit latch
@@ -235,6 +244,9 @@ class ModelVm final : public Vm {
     } latch_;
     // Of the rejected alternatives: whether userspace has written RIP, set MP_STATE, or announced.
     bool rip_written_ = false, mp_state_set_ = false, announced_ = false;
+    bool abandoned_ = false;  // nobody answers the access at hand
+    bool moved_ = false;      // into a new vCPU, which has not run yet
+    u64 cr2_copy_ = 0;        // as it was set last
     struct Emulator {
         sim::Exit insn;
         u64 rip = 0;       // ctxt->eip: of the instruction

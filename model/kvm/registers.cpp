@@ -41,6 +41,7 @@ void ModelVm::get_regs(CpuState& state) {
 void ModelVm::set_regs(const CpuState& state) {
     em_.registers_stale = true;
     rip_written_ = true;
+    if (!moved_) pio_.next_rip = state[Reg::rip];
     each_general([&](Reg reg) { cpu_->set(reg, state[reg]); });
     set_rflags(state[Reg::rflags] | 2);
     events_.exception_pending = false;  // kvm-pio.md 1.3, P10
@@ -49,6 +50,7 @@ void ModelVm::set_regs(const CpuState& state) {
 void ModelVm::get_sregs(CpuState& state) {
     const CpuState now = cpu_->state();
     each_system([&](Reg reg) { state[reg] = now[reg]; });
+    if (switches_.flaw == Flaw::cr2_copy_is_stale) state[Reg::cr2] = cr2_copy_;
 }
 
 void ModelVm::set_sregs(const CpuState& state) {
@@ -58,6 +60,7 @@ void ModelVm::set_sregs(const CpuState& state) {
         if (now[reg] != state[reg] && cui_ == Completion::emulator) cui_ = Completion::none;
     }
     each_system([&](Reg reg) { now[reg] = state[reg]; });
+    cr2_copy_ = state[Reg::cr2];
     cpu_->set_state(now);
     // For userspace that resets the BSP without KVM_SET_MP_STATE (kvm-pio.md 4.6): RIP has to be
     // there already.
@@ -84,8 +87,7 @@ VcpuEvents ModelVm::get_events() {
 }
 
 void ModelVm::set_events(const VcpuEvents& events) {
-    const bool stale =
-        events_.interrupt_injected && switches_.flaw == Flaw::restore_keeps_injection;
+    const bool stale = events_.interrupt_injected && switches_.flaw == Flaw::keeps_injection;
     const u8 vector = events_.interrupt;
     events_ = events;
     if (stale) interrupt(vector);
@@ -143,6 +145,12 @@ void ModelVm::reset_vcpu(u8 sipi_vector) {
 void ModelVm::set_read_data(std::span<const u8> data) {
     std::copy_n(data.begin(), std::min(data.size(), pio_data_.size()), pio_data_.begin());
     read_data_.assign(data.begin(), data.end());
+    if (pio_.in && pio_.count != 0) io_answered();
+}
+
+void ModelVm::abandon_access() {
+    abandoned_ = true;
+    read_data_.assign(run_.size * std::size_t{run_.count}, 0xFF);
 }
 
 void ModelVm::read_memory(u64 physical, std::span<u8> out) { machine_.read(physical, out); }
@@ -155,18 +163,26 @@ void ModelVm::replace_vcpu() {
     cpu_ = &machine_.add_cpu();
     cpu_->set_exits({.ports = true, .cpuid = false, .unknown_msr = true});
     cpu_->set_state(new_vcpu_state());
-    cui_ = Completion::none;
+    // X2's snapshot has the next RIP, and restoring does not write RIP as userspace does
+    // (FreeBSD sys/amd64/vmm/vmm.c: vm_snapshot_vcpus).
+    moved_ = switches_.kvm == Version::x2 && cui_ == Completion::next_rip;
+    if (moved_) {
+        pio_.in = false;  // RAX has been written
+    } else {
+        cui_ = Completion::none;
+        pio_ = {};
+    }
     mp_state_ = kRunnable;
     pending_sipi_.reset();
     events_ = {};
     debug_ = {};
     singlestep_rip_ = 0;
     halt_request_ = false;
-    pio_ = {};
     em_ = {};
     mmio_ = {};
     leftover_.reset();
-    rip_written_ = mp_state_set_ = announced_ = false;
+    rip_written_ = mp_state_set_ = announced_ = abandoned_ = false;
+    cr2_copy_ = cpu_->get(Reg::cr2);
     run_ = {};
     immediate_exit_ = window_requested_ = msr_error_ = false;
     dirty_ = Dirty::no;

@@ -68,6 +68,7 @@ RunExit ModelVm::run() {
     }
     if (dirty_ == Dirty::yes) set_regs(synced_);
     dirty_ = Dirty::no;
+    moved_ = false;
     run_.result = Return::ok;
     Next next = Next::guest;
     if (cui_ != Completion::none) next = complete();
@@ -85,9 +86,9 @@ RunExit ModelVm::run() {
 // does.
 bool ModelVm::wakes() {
     if (mp_state_ != kHalted) return true;
-    if (!events_.nmi_pending && !events_.interrupt_injected && !events_.exception_pending) {
-        return false;
-    }
+    const bool interrupted =
+        events_.interrupt_injected && switches_.flaw != Flaw::injection_keeps_halted;
+    if (!events_.nmi_pending && !interrupted && !events_.exception_pending) return false;
     mp_state_ = 0;
     return true;
 }

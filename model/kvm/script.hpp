@@ -126,9 +126,12 @@ enum class ActionKind : u8 {
     nmi,              // KVM_NMI
     exception,        // SET_VCPU_EVENTS: exception `value` pending, without error code or payload
     clear_exception,  // GET and SET_VCPU_EVENTS: nothing injected, nothing pending
+    clear_interrupt,  // GET and SET_VCPU_EVENTS: no interrupt is injected
     shadow,           // SET_VCPU_EVENTS: the interrupt shadow becomes `value` (0, 1 STI, 2 MOV SS)
     write_memory,     // `bytes` at physical `address`
     answer,           // data for the read at hand, instead of the device's: `bytes`
+    announce_reset,   // tells KVM that the vCPU has been reset: a5, x3
+    abandon,          // nobody answers the access at hand: its device model has died
     msr_error,        // rdmsr, wrmsr: msr.error := value (0 or 1)
     immediate_exit,   // kvm_run.immediate_exit := value; it stays until set again
     resume,           // go on where the script would end (an exit that is its end otherwise)

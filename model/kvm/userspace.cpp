@@ -275,6 +275,18 @@ class Actor {
                 vm_.set_events(events);
                 break;
             }
+            case ActionKind::clear_interrupt: {
+                VcpuEvents events = vm_.get_events();
+                events.interrupt_injected = false;
+                vm_.set_events(events);
+                break;
+            }
+            case ActionKind::announce_reset:
+                vm_.announce_reset();
+                break;
+            case ActionKind::abandon:
+                vm_.abandon_access();
+                break;
             case ActionKind::shadow: {
                 VcpuEvents events = vm_.get_events();
                 events.shadow = static_cast<u8>(action.value);

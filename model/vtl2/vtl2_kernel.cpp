@@ -90,7 +90,7 @@ std::string select(std::string_view text, const Switches& switches) {
             const std::string_view condition =
                 line.substr(kWhen.size(), line.size() - kWhen.size() - 1);
             const std::size_t equals = condition.find('=');
-            const SwitchRow* row = find_switch(condition.substr(0, equals));
+            const SwitchRow* row = find_switch(switch_rows(), condition.substr(0, equals));
             if (row == nullptr) throw std::logic_error("unknown switch in a VTL2 kernel text");
             const std::string_view wanted = row->values[row->get(switches)].name;
             keep = false;

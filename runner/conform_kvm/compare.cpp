@@ -36,9 +36,10 @@ std::string end_text(const Transcript& t) {
 }  // namespace
 
 Transcript run_model(const model::kvm::Guest& guest, const model::kvm::Script& script,
-                     model::kvm::Version version) {
+                     model::kvm::Version version, model::kvm::Vendor vendor) {
     model::kvm::Switches switches;
     switches.kvm = version;
+    switches.vendor = vendor;
     model::kvm::ModelVm vm(guest, script, switches);
     return run_script(vm, guest, script);
 }

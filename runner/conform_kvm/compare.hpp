@@ -16,7 +16,8 @@ struct Both {
 };
 
 model::kvm::Transcript run_model(const model::kvm::Guest& guest, const model::kvm::Script& script,
-                                 model::kvm::Version version);
+                                 model::kvm::Version version,
+                                 model::kvm::Vendor vendor = model::kvm::Vendor::vmx);
 
 // A real transcript against one of the model. `native`: the guest's code ran on the CPU.
 std::optional<std::string> difference(const model::kvm::Transcript& real,

@@ -64,6 +64,12 @@ std::string cannot_run(const KvmFacts& facts, const Guest& guest, const Script& 
     if (uses(script, [](const auto& a) { return a.kind == ActionKind::init_sipi; })) {
         return "no other vCPU runs here that could send an INIT";
     }
+    if (uses(script, [](const auto& a) { return a.kind == ActionKind::announce_reset; })) {
+        return "no KVM has a call to announce a reset";
+    }
+    if (uses(script, [](const auto& a) { return a.kind == ActionKind::abandon; })) {
+        return "no KVM knows whether a device model lives";
+    }
     if (slow && !mode.native &&
         uses(script, [](const auto& a) { return a.kind == ActionKind::irq_window; })) {
         return "while this KVM emulates it reports no interrupt window";
@@ -115,12 +121,13 @@ class Conform {
         if (!facts) {
             out_.report = fmt::format("skipped: {}\n", why);
             ++out_.skipped;
+            if (options_.table) out_.report += table_text(nullptr, nullptr, out_.failed);
             return std::move(out_);
         }
         recording_.facts = *facts;
         out_.report = facts->text();
         for (const Scenario& scenario : scenarios) one(*scenario.kvm);
-        if (options_.table) out_.report += table_text(*kvm_, *facts, out_.failed);
+        if (options_.table) out_.report += table_text(kvm_.get(), &*facts, out_.failed);
         if (options_.random != 0) random();
         if (!options_.record.empty()) out_.recording = recording_text(recording_);
         if (!scenarios.empty()) tally();

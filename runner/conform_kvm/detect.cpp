@@ -145,10 +145,9 @@ std::string module_names() {
 }
 
 std::string_view version_name(Version version) {
-    for (const auto& row : model::kvm::switch_rows()) {
-        if (row.name == "kvm") return row.values[static_cast<std::size_t>(version)].name;
-    }
-    return {};
+    return model::find_switch(model::kvm::switch_rows(), "kvm")
+        ->values[static_cast<std::size_t>(version)]
+        .name;
 }
 
 }  // namespace

@@ -54,6 +54,8 @@ class RealVm final : public model::kvm::Vm {
     void set_guest_debug(const model::kvm::GuestDebug& debug) override;
     void interrupt(u8 vector) override;
     void nmi() override;
+    void announce_reset() override {}  // cannot_run() keeps these two away
+    void abandon_access() override {}
     void init_sipi(u8 vector) override;
     void set_immediate_exit(bool on) override;
     void request_interrupt_window(bool on) override;

@@ -10,6 +10,7 @@
 #include "runner/json/reader.hpp"
 #include "runner/load.hpp"
 #include "runner/load_kvm.hpp"
+#include "runner/read_switch.hpp"
 
 namespace vtlsim::runner::conform_kvm {
 namespace {
@@ -42,9 +43,7 @@ std::span<const std::string_view> return_names() {
     return model::format_words(model::Format::kvm_return);
 }
 std::vector<std::string_view> version_names() {
-    std::vector<std::string_view> out;
-    for (const auto& value : model::kvm::switch_rows()[0].values) out.push_back(value.name);
-    return out;
+    return value_names(*model::find_switch(model::kvm::switch_rows(), "kvm"));
 }
 
 // --- out ---

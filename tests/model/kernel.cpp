@@ -187,7 +187,7 @@ TEST_CASE("switches: names are unique, defaults come first, values round-trip", 
     for (const SwitchRow& row : switch_rows()) {
         CAPTURE(row.name);
         CHECK(names.insert(row.name).second);
-        CHECK(find_switch(row.name) == &row);
+        CHECK(find_switch(switch_rows(), row.name) == &row);
         CHECK_FALSE(row.meaning.empty());
         CHECK_FALSE(row.source.empty());
         CHECK(row.values.size() >= 2);
@@ -207,8 +207,8 @@ TEST_CASE("switches: names are unique, defaults come first, values round-trip", 
         CHECK_FALSE(find_value(row, ""));
         CHECK_FALSE(find_value(row, "no_such_value"));
     }
-    CHECK(find_switch("no_such_switch") == nullptr);
-    CHECK(find_switch("") == nullptr);
+    CHECK(find_switch(switch_rows(), "no_such_switch") == nullptr);
+    CHECK(find_switch(switch_rows(), "") == nullptr);
 }
 
 TEST_CASE("switches: the defaults of the reference", "[model]") {
@@ -233,7 +233,7 @@ TEST_CASE("switches: the defaults of the reference", "[model]") {
     CHECK(switch_rows().size() == std::size(kDefaults));
     for (const auto& [name, value] : kDefaults) {
         CAPTURE(name);
-        const SwitchRow* row = find_switch(name);
+        const SwitchRow* row = find_switch(switch_rows(), name);
         REQUIRE(row != nullptr);
         CHECK(row->values.front().name == value);
     }

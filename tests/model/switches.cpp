@@ -42,7 +42,7 @@ const std::vector<Wanted>& wanted() {
 TEST_CASE("switches: all of the reference's, with its values and defaults", "[model]") {
     for (const Wanted& w : wanted()) {
         INFO(w.name);
-        const SwitchRow* row = find_switch(w.name);
+        const SwitchRow* row = find_switch(switch_rows(), w.name);
         REQUIRE(row != nullptr);
         std::vector<std::string_view> values = w.values;
         values.insert(values.end(), w.ours.begin(), w.ours.end());

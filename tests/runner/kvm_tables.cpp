@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/log/event.hpp"
+#include "runner/conform_kvm/table.hpp"
 #include "runner/load.hpp"
 #include "runner/load_kvm.hpp"
 #include "runner/run_kvm.hpp"
@@ -222,6 +223,38 @@ TEST_CASE("The outcome matrix equals the reference's, but for what docs/kvm-find
         return out;
     };
     CHECK(text(differences) == text(argued));
+}
+
+// The same table twice over: from the scenarios (which the page holds) and by `conform kvm
+// --table`.
+TEST_CASE("conform kvm --table has the outcome matrix of docs/kvm.md", "[kvm][docs]") {
+    const conform_kvm::Table printed = conform_kvm::model_outcomes();
+    for (const Row& row : table("docs/kvm.md", "outcome-matrix")) {
+        INFO(row[0]);
+        const auto line = std::find_if(printed.begin(), printed.end(),
+                                       [&](const Row& l) { return l[0] == row[0]; });
+        REQUIRE(line != printed.end());
+        CHECK(*line == row);
+    }
+    u64 differ = 0;  // without a KVM none can
+    const std::string text = conform_kvm::table_text(nullptr, nullptr, differ);
+    CHECK(text.find("The models alone") != std::string::npos);
+    CHECK(text.find("X4 VirtualBox") != std::string::npos);
+    CHECK(differ == 0);
+}
+
+TEST_CASE("docs/kvm.md lists the switches with all their values", "[kvm][docs][golden]") {
+    std::string text;
+    for (const model::kvm::SwitchRow& row : model::kvm::switch_rows()) {
+        text += fmt::format("{}**`{}`**: {} ({})\n\n| value | meaning |\n|---|---|\n",
+                            text.empty() ? "" : "\n", row.name, row.meaning, row.source);
+        for (const model::SwitchValue& value : row.values) {
+            text += fmt::format("| `{}` | {} |\n", value.name, value.meaning);
+        }
+    }
+    const std::string diff = tests::golden_part_diff("docs/kvm.md", "kvm-switches", text);
+    INFO(diff);
+    CHECK(diff.empty());
 }
 
 TEST_CASE("docs/kvm.md lists every KVM scenario", "[kvm][docs][golden]") {
