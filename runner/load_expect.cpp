@@ -270,16 +270,35 @@ void check_width(const Node& node, std::string_view path, const Vec128& value) {
 
 }  // namespace
 
+// "none" is not an end.
+model::EndReason read_end(const Node& node) {
+    const auto names = model::end_reason_names().subspan(1);
+    return static_cast<model::EndReason>(node.one_of("an end", names) + 1);
+}
+
+std::vector<MemoryClaim> read_memory_claims(const Node& node, const Labels& labels) {
+    std::vector<MemoryClaim> out;
+    for (const Node& entry : node.array()) {
+        const Fields m = entry.object({"at", "bytes"});
+        const Node bytes = m.required("bytes");
+        out.push_back({labels.read_address(m.required("at")), bytes.bytes()});
+        if (bytes.is_string() && bytes.string().empty()) bytes.error("no bytes are expected");
+    }
+    return out;
+}
+
+std::vector<LogClaim> read_log_claims(const Node& node, const Labels& labels) {
+    std::vector<LogClaim> out;
+    for (const Node& entry : node.array()) out.push_back(read_log_claim(entry, labels));
+    return out;
+}
+
 Expectations read_expectations(const Node& node, const Labels& labels) {
     Expectations out;
     if (node.is_missing()) return out;
     const std::size_t errors = node.diagnostics().count();
     const Fields f = node.object({"end", "state", "memory", "log", "relations", "unlisted"});
-    if (const auto end = f.optional("end")) {
-        // "none" is not an end.
-        const auto names = model::end_reason_names().subspan(1);
-        out.end = static_cast<model::EndReason>(end->one_of("an end", names) + 1);
-    }
+    if (const auto end = f.optional("end")) out.end = read_end(*end);
     if (const auto state = f.optional("state")) {
         for (const Node& member : state->members()) {
             if (check_path(member, member.key())) {
@@ -288,20 +307,8 @@ Expectations read_expectations(const Node& node, const Labels& labels) {
             }
         }
     }
-    if (const auto memory = f.optional("memory")) {
-        for (const Node& entry : memory->array()) {
-            const Fields m = entry.object({"at", "bytes"});
-            MemoryClaim claim;
-            claim.address = labels.read_address(m.required("at"));
-            const Node bytes = m.required("bytes");
-            claim.bytes = bytes.bytes();
-            if (bytes.is_string() && bytes.string().empty()) bytes.error("no bytes are expected");
-            out.memory.push_back(std::move(claim));
-        }
-    }
-    if (const auto log = f.optional("log")) {
-        for (const Node& entry : log->array()) out.log.push_back(read_log_claim(entry, labels));
-    }
+    if (const auto memory = f.optional("memory")) out.memory = read_memory_claims(*memory, labels);
+    if (const auto log = f.optional("log")) out.log = read_log_claims(*log, labels);
     if (const auto relations = f.optional("relations")) {
         for (const Node& entry : relations->array())
             out.relations.push_back(read_value_relation(entry));

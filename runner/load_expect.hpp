@@ -14,6 +14,11 @@ namespace vtlsim::runner {
 
 Expectations read_expectations(const Node& node, const Labels& labels);
 
+// Its parts that KVM scenarios have, too: "end", "memory" and "log".
+model::EndReason read_end(const Node& node);
+std::vector<MemoryClaim> read_memory_claims(const Node& node, const Labels& labels);
+std::vector<LogClaim> read_log_claims(const Node& node, const Labels& labels);
+
 // One entry of "log".
 LogClaim read_log_claim(const Node& node, const Labels& labels);
 

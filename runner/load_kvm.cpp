@@ -197,10 +197,7 @@ class KvmReader {
         KvmExpectations out;
         if (node.is_missing()) return out;
         const Fields f = node.object({"end", "state", "memory", "log"});
-        if (const auto end = f.optional("end")) {
-            const auto names = model::end_reason_names().subspan(1);
-            out.end = static_cast<model::EndReason>(end->one_of("an end", names) + 1);
-        }
+        if (const auto end = f.optional("end")) out.end = read_end(*end);
         if (const auto state = f.optional("state")) {
             for (const Node& member : state->members()) {
                 if (!check_kvm_path(member, member.key())) continue;
@@ -211,20 +208,9 @@ class KvmReader {
             }
         }
         if (const auto memory = f.optional("memory")) {
-            for (const Node& entry : memory->array()) {
-                const Fields m = entry.object({"at", "bytes"});
-                const Node bytes = m.required("bytes");
-                out.memory.push_back({labels_.read_address(m.required("at")), bytes.bytes()});
-                if (bytes.is_string() && out.memory.back().bytes.empty()) {
-                    bytes.error("no bytes are listed");
-                }
-            }
+            out.memory = read_memory_claims(*memory, labels_);
         }
-        if (const auto log = f.optional("log")) {
-            for (const Node& entry : log->array()) {
-                out.log.push_back(read_log_claim(entry, labels_));
-            }
-        }
+        if (const auto log = f.optional("log")) out.log = read_log_claims(*log, labels_);
         if (out.empty() && node.is_object()) node.error("nothing is expected here");
         return out;
     }

@@ -405,15 +405,9 @@ Json state() {
 
 Json expect() {
     Json schema = object(
-        {{"end", with({{"enum", names(model::end_reason_names().subspan(1),
-                                      [](auto name) { return name; })}},
-                      "How the run ends.", "guest-halted")},
+        {{"end", expect_end()},
          {"state", with(state(), "Values after the run, by name.", {{"vtl0.rax", "0x1"}})},
-         {"memory",
-          with(array(object({{"at", with(ref("place"), "Physical address, or a label.", "0x2000")},
-                             {"bytes", with(ref("some_bytes"), "What lies there.", "90 f4")}},
-                            {"at", "bytes"})),
-               "Memory after the run.", Json::array({{{"at", "0x2000"}, {"bytes", "90 f4"}}}))},
+         {"memory", expect_memory()},
          {"log", with(array(ref("claim")),
                       "What the event log holds, in this order; other events may come between.",
                       Json::array({{{"event", "vmm-assert"}}}))},
@@ -599,6 +593,19 @@ Json schema::image(std::string_view at, std::initializer_list<std::string_view> 
         required);
     schema["oneOf"] = Json::array({{{"required", {"asm"}}}, {{"required", {"bytes"}}}});
     return schema;
+}
+
+Json schema::expect_end() {
+    return with(one_of(model::end_reason_names().subspan(1)), "How the run ends.", "guest-halted");
+}
+
+Json schema::expect_memory() {
+    const Json claim =
+        object({{"at", with(ref("place"), "Physical address, or a label.", "0x2000")},
+                {"bytes", with(ref("some_bytes"), "What lies there.", "90 f4")}},
+               {"at", "bytes"});
+    return with(array(claim), "Memory after the run.",
+                Json::array({{{"at", "0x2000"}, {"bytes", "90 f4"}}}));
 }
 
 Json schema::head_properties() {

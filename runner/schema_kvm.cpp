@@ -226,16 +226,11 @@ Json state() {
 }
 
 Json expect() {
-    const auto ends = model::end_reason_names().subspan(1);
     Json schema = object(
-        {{"end", with(one_of(ends), "How the run ends.", "guest-halted")},
+        {{"end", expect_end()},
          {"state",
           with(state(), "Values of the run, by name (docs/kvm.md).", {{"exit.1.rip", "access"}})},
-         {"memory",
-          with(array(object({{"at", with(ref("place"), "Physical address, or a label.", "0x2000")},
-                             {"bytes", with(ref("some_bytes"), "What lies there.", "90 f4")}},
-                            {"at", "bytes"})),
-               "Memory after the run.", Json::array({{{"at", "0x2000"}, {"bytes", "90 f4"}}}))},
+         {"memory", expect_memory()},
          {"log", with(array(ref("claim")),
                       "What the event log holds, in this order; other events may come between.",
                       Json::array({{{"event", "kvm-exit"}}}))}});

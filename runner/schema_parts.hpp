@@ -114,6 +114,9 @@ inline Json switches_of(Json properties, bool several) {
 Json head_properties();
 // An image's "asm" and "bytes", of which one is needed (schema.cpp).
 Json image(std::string_view at, std::initializer_list<std::string_view> required);
+// "end" and "memory" of what is expected (schema.cpp).
+Json expect_end();
+Json expect_memory();
 
 // Scenarios of KVM: definitions for the schema, "kvm_scenario" among them (schema_kvm.cpp).
 Json kvm_definitions();

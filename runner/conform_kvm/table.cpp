@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -321,16 +322,56 @@ std::vector<Column> columns_of_reference() {
             {"slow OUT", model(Version::slow), false}, {"slow IN", model(Version::slow), true}};
 }
 
-std::vector<Column> columns_of(std::initializer_list<std::pair<std::string, Version>> versions,
-                               bool in) {
+struct Named {
+    std::string_view name;
+    Version version;
+};
+constexpr Named kFast[] = {
+    {"V0", Version::v0}, {"V1", Version::v1c}, {"V2", Version::v2}, {"V3", Version::v3}};
+constexpr Named kAlternatives[] = {{"A1", Version::a1}, {"A2", Version::a2}, {"A3", Version::a3},
+                                   {"A4", Version::a4}, {"A5", Version::a5}, {"A6", Version::a6},
+                                   {"A7", Version::a7}};
+constexpr Named kOthers[] = {{"X1 Xen", Version::x1},
+                             {"X2 bhyve", Version::x2},
+                             {"X3 illumos", Version::x3},
+                             {"X4 VirtualBox", Version::x4},
+                             {"X5 Hyper-V", Version::x5}};
+
+std::vector<Column> columns_of(std::span<const Named> versions, bool in) {
     std::vector<Column> out;
-    for (const auto& [name, version] : versions) out.push_back({name, model(version), in});
+    for (const Named& v : versions) out.push_back({std::string(v.name), model(v.version), in});
     return out;
 }
 
 }  // namespace
 
 Table model_outcomes() { return table(columns_of_reference()); }
+
+Table differences_from_v2() {
+    Table out;
+    for (const std::span<const Named> versions :
+         {std::span<const Named>(kAlternatives), {kOthers}}) {
+        std::vector<std::vector<std::string>> lines(versions.size());
+        for (bool in : {false, true}) {
+            const Table is = table(columns_of(versions, in));
+            const Table v2 = table({{"", model(Version::v2), in}});
+            for (std::size_t v = 0; v < versions.size(); ++v) {
+                std::string cell;
+                for (std::size_t row = 1; row < is.size(); ++row) {
+                    if (is[row][v + 1] == v2[row][1]) continue;
+                    cell += fmt::format("{}{}: {}", cell.empty() ? "" : "; ", is[row][0],
+                                        is[row][v + 1]);
+                }
+                lines[v].push_back(cell.empty() ? "nothing" : cell);
+            }
+        }
+        for (std::size_t v = 0; v < versions.size(); ++v) {
+            lines[v].insert(lines[v].begin(), std::string(versions[v].name));
+            out.push_back(std::move(lines[v]));
+        }
+    }
+    return out;
+}
 
 std::string table_text(RealKvm* kvm, const KvmFacts* facts, u64& cells_differ) {
     std::vector<Column> columns = columns_of_reference();
@@ -368,27 +409,13 @@ std::string table_text(RealKvm* kvm, const KvmFacts* facts, u64& cells_differ) {
         out += printed(is);
         out += fmt::format("\n{} cells differ from the model that should match\n", cells_differ);
     }
-    const auto more = [&](std::string_view what,
-                          std::initializer_list<std::pair<std::string, Version>> versions) {
-        for (bool in : {false, true}) {
-            if (what.empty() && !in) continue;  // that is the first table
-            out += fmt::format("\n{} of the models{}\n\n", in ? "IN" : "OUT", what);
-            out += printed(table(columns_of(versions, in)));
-        }
+    const auto more = [&](std::string_view what, std::span<const Named> versions, bool in) {
+        out += fmt::format("\n{} of {}\n\n", in ? "IN" : "OUT", what);
+        out += printed(table(columns_of(versions, in)));
     };
-    more("", {{"V0", Version::v0}, {"V1", Version::v1c}, {"V2", Version::v2}, {"V3", Version::v3}});
-    more(" of alternatives (1.8)", {{"A1", Version::a1},
-                                    {"A2", Version::a2},
-                                    {"A3", Version::a3},
-                                    {"A4", Version::a4},
-                                    {"A5", Version::a5},
-                                    {"A6", Version::a6},
-                                    {"A7", Version::a7}});
-    more(" of other hypervisors (1.10)", {{"X1 Xen", Version::x1},
-                                          {"X2 bhyve", Version::x2},
-                                          {"X3 illumos", Version::x3},
-                                          {"X4 VirtualBox", Version::x4},
-                                          {"X5 Hyper-V", Version::x5}});
+    more("the fast versions", kFast, true);
+    for (bool in : {false, true}) more("the alternatives (1.8)", kAlternatives, in);
+    for (bool in : {false, true}) more("other hypervisors (1.10)", kOthers, in);
     return out;
 }
 

@@ -36,6 +36,33 @@ class Guest {
     }
     void put(u64 at, u64 value, std::size_t size = 8) { std::memcpy(&memory[at], &value, size); }
 
+    // GDT, IDT and TSS in their places, with base and limit; its descriptor is the GDT's at 30h.
+    void tables(std::span<const u64> gdt, u64 idt_limit) {
+        for (std::size_t i = 0; i < gdt.size(); ++i) put(kGdt + 8 * i, gdt[i]);
+        state[Reg::gdtr_base] = kGdt;
+        state[Reg::gdtr_limit] = gdt.size_bytes() - 1;
+        state[Reg::idtr_base] = kIdt;
+        state[Reg::idtr_limit] = idt_limit;
+        state[Reg::tr] = 0x30;
+        state[Reg::tr_base] = kTss;
+        state[Reg::tr_limit] = 0x67;
+        state[Reg::tr_attr] = 0x8B;
+    }
+    struct Segment {
+        u64 selector, attributes;
+    };
+    // All segments, from 0 to 4 GiB, and the stack.
+    void flat(Segment code, Segment data) {
+        for (const Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
+            const Segment& is = seg == Seg::cs ? code : data;
+            state[selector_of(seg)] = is.selector;
+            state[base_of(seg)] = 0;
+            state[limit_of(seg)] = 0xFFFFFFFF;
+            state[attr_of(seg)] = is.attributes;
+        }
+        state[Reg::rsp] = kUserStack;
+    }
+
     void legacy_gate(u64 vector, u64 access, u64 selector) {
         put(kIdt + vector * 8, (kHandlers + vector * 16) | selector << 16 | access << 40);
     }
@@ -55,7 +82,6 @@ class Guest {
     // Flat, without paging, at level 0, with 32-bit interrupt gates.
     static Guest protected32(std::string_view text) {
         Guest g(text, AsmMode::bits32);
-        CpuState& s = g.state;
         const u64 gdt[] = {0,
                            0x00CF9B000000FFFF,   // 08h: code
                            0x00CF93000000FFFF,   // 10h: data
@@ -67,25 +93,10 @@ class Guest {
                            0x00CF1B000000FFFF,   // 40h: absent code
                            0x00CF9F000000FFFF,   // 48h: conforming code
                            0x00CF99000000FFFF};  // 50h: code that can only be executed
-        for (std::size_t i = 0; i < std::size(gdt); ++i) g.put(kGdt + 8 * i, gdt[i]);
         for (u64 v = 0; v < 256; ++v) g.legacy_gate(v, 0x8E, 0x08);
-        s[Reg::cr0] = 0x31;
-        s[Reg::gdtr_base] = kGdt;
-        s[Reg::gdtr_limit] = sizeof(gdt) - 1;
-        s[Reg::idtr_base] = kIdt;
-        s[Reg::idtr_limit] = 0x7FF;
-        s[Reg::tr] = 0x30;
-        s[Reg::tr_base] = kTss;
-        s[Reg::tr_limit] = 0x67;
-        s[Reg::tr_attr] = 0x8B;
-        for (const Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
-            const bool code = seg == Seg::cs;
-            s[selector_of(seg)] = code ? 0x08 : 0x10;
-            s[base_of(seg)] = 0;
-            s[limit_of(seg)] = 0xFFFFFFFF;
-            s[attr_of(seg)] = code ? 0xC09B : 0xC093;
-        }
-        s[Reg::rsp] = kUserStack;
+        g.state[Reg::cr0] = 0x31;
+        g.tables(gdt, 0x7FF);
+        g.flat({0x08, 0xC09B}, {0x10, 0xC093});
         return g;
     }
 
@@ -103,7 +114,6 @@ class Guest {
                            kGateTarget | u64{kCode64} << 16 | u64{0xEC} << 40,  // 40h: a call gate
                            0,
                            0x00CFDA000000FFFF};  // 50h: code that is not 64-bit, DPL 2
-        for (std::size_t i = 0; i < std::size(gdt); ++i) g.put(kGdt + 8 * i, gdt[i]);
         for (u64 v = 0; v < 256; ++v) {
             const u64 ist = v == 12 ? 1 : 0;
             const u64 access = v >= 0x30 ? 0xEF : v == 3 ? 0xEE : 0x8E;  // a trap gate at 30h
@@ -121,24 +131,9 @@ class Guest {
         s[Reg::cr4] = 0x668;
         s[Reg::efer] = 0xD00;
         s[Reg::identity_map] = 0;
-        s[Reg::gdtr_base] = kGdt;
-        s[Reg::gdtr_limit] = sizeof(gdt) - 1;
-        s[Reg::idtr_base] = kIdt;
-        s[Reg::idtr_limit] = 0xFFF;
-        s[Reg::tr] = 0x30;
-        s[Reg::tr_base] = kTss;
-        s[Reg::tr_limit] = 0x67;
-        s[Reg::tr_attr] = 0x8B;
-        for (const Seg seg : {Seg::es, Seg::cs, Seg::ss, Seg::ds, Seg::fs, Seg::gs}) {
-            const bool code = seg == Seg::cs;
-            s[selector_of(seg)] = code       ? (cpl == 3 ? kUserCode : kCode64)
-                                  : cpl == 3 ? kUserData
-                                             : kData;
-            s[base_of(seg)] = 0;
-            s[limit_of(seg)] = 0xFFFFFFFF;
-            s[attr_of(seg)] = (code ? 0xA09B : 0xC093) | cpl << 5;
-        }
-        s[Reg::rsp] = kUserStack;
+        g.tables(gdt, 0xFFF);
+        g.flat({cpl == 3 ? kUserCode : kCode64, 0xA09B | cpl << 5},
+               {cpl == 3 ? kUserData : kData, 0xC093 | cpl << 5});
         return g;
     }
 

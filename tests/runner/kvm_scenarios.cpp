@@ -33,17 +33,34 @@ std::vector<std::string> kvm_files() {
     return files;
 }
 
+// The reference, its observations, the seed, the manual and this project's own measurements.
+constexpr std::string_view kSources[] = {"kvm-pio.md", "kvm-observed.md", "seeds/003_", "SDM ",
+                                         "docs/conform-kvm.md"};
+
 TEST_CASE("Every KVM scenario names source, evidence and what it teaches", "[kvm]") {
     const std::set<std::string> grades{"observed", "read", "derived"};
     REQUIRE(kvm_files().size() > 40);
     for (const std::string& file : kvm_files()) {
         INFO(file);
         const auto json = nlohmann::json::parse(tests::source_file(file), nullptr, true, true);
-        CHECK(json.at("source").get<std::string>().size() > 3);
-        CHECK(grades.count(json.at("evidence").get<std::string>()) == 1);
+        const std::string source = json.at("source"), grade = json.at("evidence");
+        CHECK(grades.count(grade) == 1);
+        // One that a reader can open.
+        CHECK(std::any_of(std::begin(kSources), std::end(kSources), [&](std::string_view known) {
+            return source.find(known) != std::string::npos;
+        }));
         CHECK(json.at("teaches").get<std::string>().size() > 20);
         CHECK(json.at("name").get<std::string>() ==
               "kvm-" + std::filesystem::path(file).stem().string());
+        // Only the slow path has been seen.
+        Diagnostics diagnostics;
+        const auto scenario =
+            load_scenario(std::string(VTLSIM_SOURCE_DIR) + "/" + file, diagnostics);
+        REQUIRE(scenario);
+        for (const KvmVariant& v : scenario->kvm->variants) {
+            const bool slow = v.switches.kvm == kvm::Version::slow;
+            CHECK((slow && v.switches.flaw == kvm::Flaw::none || grade != "observed"));
+        }
     }
 }
 

@@ -243,6 +243,17 @@ TEST_CASE("conform kvm --table has the outcome matrix of docs/kvm.md", "[kvm][do
     CHECK(differ == 0);
 }
 
+TEST_CASE("docs/kvm.md says where alternatives and other hypervisors differ from V2",
+          "[kvm][docs][golden]") {
+    std::string text = "| | OUT: other than V2 | IN: other than V2 |\n|---|---|---|\n";
+    for (const Row& line : conform_kvm::differences_from_v2()) {
+        text += fmt::format("| {} |\n", fmt::join(line, " | "));
+    }
+    const std::string diff = tests::golden_part_diff("docs/kvm.md", "alternatives", text);
+    INFO(diff);
+    CHECK(diff.empty());
+}
+
 TEST_CASE("docs/kvm.md lists the switches with all their values", "[kvm][docs][golden]") {
     std::string text;
     for (const model::kvm::SwitchRow& row : model::kvm::switch_rows()) {
