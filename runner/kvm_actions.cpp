@@ -25,7 +25,8 @@ constexpr KvmActionRow kRows[] = {
     {ActionKind::rewrite_regs, "KVM_GET_REGS, then KVM_SET_REGS of the same values.", {}, {}},
     {ActionKind::rewrite_sregs, "KVM_GET_SREGS, then KVM_SET_SREGS of the same values.", {}, {}},
     {ActionKind::sync_regs,
-     "GPRs, rip and rflags through kvm_run.s.regs and kvm_dirty_regs, for the next KVM_RUN.",
+     "As set-regs, but through kvm_run.s.regs and kvm_dirty_regs for the next KVM_RUN; no debug "
+     "registers.",
      kRegisters,
      {}},
     {ActionKind::bad_dirty_regs,
@@ -103,6 +104,12 @@ static_assert(in_order());
 static_assert(std::size(kRows) == static_cast<std::size_t>(ActionKind::stop) + 1);
 
 }  // namespace
+
+bool can_set(ActionKind kind, sim::Reg reg) {
+    const auto call = model::kvm::call_of(reg);
+    if (call == model::kvm::RegisterCall::debugregs) return kind == ActionKind::set_regs;
+    return call != model::kvm::RegisterCall::none;
+}
 
 std::span<const KvmActionRow> kvm_action_rows() { return kRows; }
 

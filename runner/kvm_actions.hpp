@@ -20,6 +20,9 @@ struct KvmActionRow {
 };
 
 // In the order of ActionKind.
+// Whether KVM's call behind the action has the register.
+bool can_set(model::kvm::ActionKind kind, sim::Reg reg);
+
 std::span<const KvmActionRow> kvm_action_rows();
 
 // What "when" and "breakpoints" take, as the values of the model's fields.

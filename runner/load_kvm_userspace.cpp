@@ -99,9 +99,12 @@ Action read_action(const Node& node, const Labels& labels) {
     if (has("registers")) {
         if (const auto n = f.optional("registers")) {
             for (const Node& member : n->members()) {
-                if (const sim::RegInfo* reg = read_kvm_register(member)) {
-                    a.registers.emplace_back(reg->reg, read_kvm_value(member, labels));
+                const sim::RegInfo* reg = read_kvm_register(member);
+                if (reg == nullptr) continue;
+                if (!can_set(a.kind, reg->reg)) {
+                    member.error_at_key(fmt::format("{} cannot set {}", row.name(), reg->name));
                 }
+                a.registers.emplace_back(reg->reg, read_kvm_value(member, labels));
             }
         }
     }

@@ -26,6 +26,19 @@ Json registers() {
     return object(std::move(properties));
 }
 
+// Those that an action sets.
+Json registers_of(kvm::ActionKind action) {
+    std::string settable;
+    for (const sim::RegInfo& row : sim::registers()) {
+        if (can_set(action, row.reg))
+            settable += fmt::format("{}{}", settable.empty() ? "" : "|", row.name);
+    }
+    Json schema = ref("kvm_registers");
+    schema["patternProperties"] = {{whole(settable), Json::object()}};
+    schema["additionalProperties"] = false;
+    return schema;
+}
+
 Json guest() {
     const Json range =
         object({{"at", with(integer_to(0xFFFFFFFF), "First physical address.", "0xfffff000")},
@@ -85,7 +98,9 @@ Json when_exit() {
 
 Json action_key(std::string_view key, const KvmActionRow& row) {
     if (key == "registers") {
-        return with(ref("kvm_registers"), "The registers to set.", {{"rip", "other"}});
+        const bool sync = row.kind == kvm::ActionKind::sync_regs;
+        return with(ref(sync ? "kvm_sync_registers" : "kvm_set_registers"), "The registers to set.",
+                    {{"rip", "other"}});
     }
     if (key == "vector") return with(integer_to(255), "The vector.", "0x20");
     if (key == "value") return with(integer_to(row.max_value), "The value.", 1);
@@ -300,6 +315,8 @@ Json kvm_definitions() {
              {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", 0}},
                                      text(fmt::format("^({}|{})$", kNumber, kLabel))})}}},
             {"kvm_registers", registers()},
+            {"kvm_set_registers", registers_of(kvm::ActionKind::set_regs)},
+            {"kvm_sync_registers", registers_of(kvm::ActionKind::sync_regs)},
             {"kvm_guest", guest()},
             {"kvm_when", when_exit()},
             {"kvm_action", action()},

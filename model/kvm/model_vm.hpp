@@ -59,7 +59,7 @@ class ModelVm final : public Vm {
     void set_events(const VcpuEvents& events) override;
     u32 get_mp_state() override { return mp_state_; }
     void set_mp_state(u32 state) override;
-    void sync_regs(const sim::CpuState& state, bool known) override;
+    void sync_regs(const sim::CpuState& state, bool sregs, bool known) override;
     void set_guest_debug(const GuestDebug& debug) override;
     void interrupt(u8 vector) override;
     void nmi() override;
@@ -208,7 +208,7 @@ class ModelVm final : public Vm {
     bool window_requested_ = false;
     bool msr_error_ = false;
     std::vector<u8> read_data_;  // of the exit at hand, as userspace left it
-    enum class Dirty : u8 { no, yes, unknown } dirty_ = Dirty::no;
+    enum class Dirty : u8 { no, regs, both, unknown } dirty_ = Dirty::no;
     sim::CpuState synced_{};
 
     // --- the vCPU beside its registers ---

@@ -12,29 +12,18 @@ namespace {
 
 constexpr u32 kRunnable = 0;
 
-// RAX to R15 and RIP; RFLAGS has its own rules.
+// Those of one call; RFLAGS has its own rules.
 template <class F>
-void each_general(F f) {
-    for (std::size_t i = 0; i < 16; ++i) f(sim::gpr(i));
-    f(Reg::rip);
-}
-
-template <class F>
-void each_system(F f) {
-    for (std::size_t i = index_of(Reg::es); i <= index_of(Reg::cr8); ++i) f(static_cast<Reg>(i));
-    f(Reg::efer);
-    f(Reg::apic_base);
-}
-
-template <class F>
-void each_debug(F f) {
-    for (Reg reg : {Reg::dr0, Reg::dr1, Reg::dr2, Reg::dr3, Reg::dr6, Reg::dr7}) f(reg);
+void each(RegisterCall call, F f) {
+    for (const sim::RegInfo& row : sim::registers()) {
+        if (call_of(row.reg) == call && row.reg != Reg::rflags) f(row.reg);
+    }
 }
 
 }  // namespace
 
 void ModelVm::get_regs(CpuState& state) {
-    each_general([&](Reg reg) { state[reg] = cpu_->get(reg); });
+    each(RegisterCall::regs, [&](Reg reg) { state[reg] = cpu_->get(reg); });
     state[Reg::rflags] = get_rflags();
 }
 
@@ -42,14 +31,14 @@ void ModelVm::set_regs(const CpuState& state) {
     em_.registers_stale = true;
     rip_written_ = true;
     if (!moved_) pio_.next_rip = state[Reg::rip];
-    each_general([&](Reg reg) { cpu_->set(reg, state[reg]); });
+    each(RegisterCall::regs, [&](Reg reg) { cpu_->set(reg, state[reg]); });
     set_rflags(state[Reg::rflags] | 2);
     events_.exception_pending = false;  // kvm-pio.md 1.3, P10
 }
 
 void ModelVm::get_sregs(CpuState& state) {
     const CpuState now = cpu_->state();
-    each_system([&](Reg reg) { state[reg] = now[reg]; });
+    each(RegisterCall::sregs, [&](Reg reg) { state[reg] = now[reg]; });
     if (switches_.flaw == Flaw::cr2_copy_is_stale) state[Reg::cr2] = cr2_copy_;
 }
 
@@ -59,7 +48,7 @@ void ModelVm::set_sregs(const CpuState& state) {
     for (Reg reg : {Reg::cr0, Reg::cr3, Reg::cr4, Reg::efer}) {
         if (now[reg] != state[reg] && cui_ == Completion::emulator) cui_ = Completion::none;
     }
-    each_system([&](Reg reg) { now[reg] = state[reg]; });
+    each(RegisterCall::sregs, [&](Reg reg) { now[reg] = state[reg]; });
     cr2_copy_ = state[Reg::cr2];
     cpu_->set_state(now);
     // For userspace that resets the BSP without KVM_SET_MP_STATE (kvm-pio.md 4.6): RIP has to be
@@ -70,11 +59,11 @@ void ModelVm::set_sregs(const CpuState& state) {
 }
 
 void ModelVm::get_debug_registers(CpuState& state) {
-    each_debug([&](Reg reg) { state[reg] = cpu_->get(reg); });
+    each(RegisterCall::debugregs, [&](Reg reg) { state[reg] = cpu_->get(reg); });
 }
 
 void ModelVm::set_debug_registers(const CpuState& state) {
-    each_debug([&](Reg reg) { cpu_->set(reg, state[reg]); });
+    each(RegisterCall::debugregs, [&](Reg reg) { cpu_->set(reg, state[reg]); });
 }
 
 VcpuEvents ModelVm::get_events() {
@@ -100,9 +89,9 @@ void ModelVm::set_mp_state(u32 state) {
     mp_state_set_ = true;
 }
 
-void ModelVm::sync_regs(const CpuState& state, bool known) {
+void ModelVm::sync_regs(const CpuState& state, bool sregs, bool known) {
     synced_ = state;
-    dirty_ = known ? Dirty::yes : Dirty::unknown;
+    dirty_ = !known ? Dirty::unknown : sregs ? Dirty::both : Dirty::regs;
 }
 
 void ModelVm::interrupt(u8 vector) {

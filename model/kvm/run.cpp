@@ -66,7 +66,8 @@ RunExit ModelVm::run() {
         run_.result = Return::einval;
         return run_;
     }
-    if (dirty_ == Dirty::yes) set_regs(synced_);
+    if (dirty_ != Dirty::no) set_regs(synced_);
+    if (dirty_ == Dirty::both) set_sregs(synced_);
     dirty_ = Dirty::no;
     moved_ = false;
     run_.result = Return::ok;

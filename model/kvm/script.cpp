@@ -63,6 +63,13 @@ void add_tables(std::vector<MemoryImage>& out) {
 
 }  // namespace
 
+RegisterCall call_of(Reg reg) {
+    if (reg <= Reg::r15 || reg == Reg::rip || reg == Reg::rflags) return RegisterCall::regs;
+    const bool system = reg >= Reg::es && reg <= Reg::cr8;
+    if (system || reg == Reg::efer || reg == Reg::apic_base) return RegisterCall::sregs;
+    return reg >= Reg::dr0 && reg <= Reg::dr7 ? RegisterCall::debugregs : RegisterCall::none;
+}
+
 CpuState new_vcpu_state() {
     CpuState s = sim::reset_state();
     s[Reg::fcw] = 0x037F;

@@ -108,9 +108,10 @@ enum class ActionKind : u8 {
     get_regs,  // KVM_GET_REGS and _GET_SREGS
     set_regs,  // those of `registers` that are GPRs, rip, rflags by GET_REGS, SET_REGS; segments,
                // control registers and efer by GET_SREGS, SET_SREGS; dr0-7 by SET_DEBUGREGS
-    rewrite_regs,    // KVM_GET_REGS, then KVM_SET_REGS of the same values
-    rewrite_sregs,   // the same with SREGS
-    sync_regs,       // `registers` (GPRs, rip, rflags) through kvm_run.s.regs and kvm_dirty_regs
+    rewrite_regs,   // KVM_GET_REGS, then KVM_SET_REGS of the same values
+    rewrite_sregs,  // the same with SREGS
+    sync_regs,  // those of `registers` that KVM_SET_REGS and _SREGS have, through kvm_run.s.regs
+                // and kvm_dirty_regs
     bad_dirty_regs,  // a bit in kvm_dirty_regs that KVM does not know, for the next KVM_RUN only
     reset_bsp,       // SET_SREGS, then SET_REGS, with the state after RESET#
     reset_bsp_regs_first,  // the other order
@@ -137,6 +138,10 @@ enum class ActionKind : u8 {
     resume,           // go on where the script would end (an exit that is its end otherwise)
     stop,             // end here
 };
+
+// Which of KVM's calls have a register.
+enum class RegisterCall : u8 { regs, sregs, debugregs, none };
+RegisterCall call_of(sim::Reg reg);
 
 // KVM_SET_GUEST_DEBUG. Nothing set switches it off.
 struct GuestDebug {

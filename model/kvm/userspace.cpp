@@ -11,9 +11,6 @@ using sim::Reg;
 
 constexpr int kAccessedDirty = 0x60;  // of a page table's entry
 
-bool is_regs(Reg reg) { return reg <= Reg::r15 || reg == Reg::rip || reg == Reg::rflags; }
-bool is_debug(Reg reg) { return reg >= Reg::dr0 && reg <= Reg::dr7; }
-
 bool is_access(const RunExit& exit) {
     return exit.reason == ExitReason::io || exit.reason == ExitReason::mmio;
 }
@@ -138,22 +135,22 @@ class Actor {
     }
 
     void set_registers(const Action& action) {
-        CpuState regs{}, sregs{}, debug{};
-        bool any[3] = {};
-        for (const auto& [reg, value] : action.registers) {
-            const int part = is_regs(reg) ? 0 : is_debug(reg) ? 2 : 1;
-            CpuState& s = part == 0 ? regs : part == 1 ? sregs : debug;
-            if (!any[part]) {
-                if (part == 0) vm_.get_regs(s);
-                if (part == 1) vm_.get_sregs(s);
-                if (part == 2) vm_.get_debug_registers(s);
-            }
-            any[part] = true;
-            s[reg] = value;
-        }
-        if (any[1]) vm_.set_sregs(sregs);
-        if (any[0]) vm_.set_regs(regs);
-        if (any[2]) vm_.set_debug_registers(debug);
+        const bool regs = wants(action, RegisterCall::regs);
+        const bool sregs = wants(action, RegisterCall::sregs);
+        const bool debug = wants(action, RegisterCall::debugregs);
+        CpuState state{};
+        if (regs) vm_.get_regs(state);
+        if (sregs) vm_.get_sregs(state);
+        if (debug) vm_.get_debug_registers(state);
+        for (const auto& [reg, value] : action.registers) state[reg] = value;
+        if (sregs) vm_.set_sregs(state);
+        if (regs) vm_.set_regs(state);
+        if (debug) vm_.set_debug_registers(state);
+    }
+
+    static bool wants(const Action& action, RegisterCall call) {
+        return std::any_of(action.registers.begin(), action.registers.end(),
+                           [&](const auto& r) { return call_of(r.first) == call; });
     }
 
     // Of guests whose code is mapped one to one, as all modes here map it.
@@ -192,10 +189,12 @@ class Actor {
     }
 
     void sync(const Action& action, bool known) {
+        const bool sregs = wants(action, RegisterCall::sregs);
         CpuState state{};
         vm_.get_regs(state);
+        if (sregs) vm_.get_sregs(state);
         for (const auto& [reg, value] : action.registers) state[reg] = value;
-        vm_.sync_regs(state, known);
+        vm_.sync_regs(state, sregs, known);
     }
 
     void act(const Action& action, const RunExit& exit) {

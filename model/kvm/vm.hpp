@@ -31,9 +31,9 @@ class Vm {
     virtual void set_events(const VcpuEvents& events) = 0;
     virtual u32 get_mp_state() = 0;
     virtual void set_mp_state(u32 state) = 0;
-    // GPRs, RIP and RFLAGS through kvm_run.s.regs, dirty for the next run(). `known` off: also a
-    // bit in kvm_dirty_regs that KVM does not know.
-    virtual void sync_regs(const sim::CpuState& state, bool known) = 0;
+    // What set_regs() and, if asked, set_sregs() take, through kvm_run.s.regs, dirty for the next
+    // run(). `known` off: also a bit in kvm_dirty_regs that KVM does not know.
+    virtual void sync_regs(const sim::CpuState& state, bool sregs, bool known) = 0;
     virtual void set_guest_debug(const GuestDebug& debug) = 0;
     virtual void interrupt(u8 vector) = 0;
     virtual void nmi() = 0;

@@ -337,9 +337,15 @@ void RealVm::set_mp_state(u32 state) {
     call(vcpu_, KVM_SET_MP_STATE, "KVM_SET_MP_STATE", &out);
 }
 
-void RealVm::sync_regs(const CpuState& state, bool known) {
+void RealVm::sync_regs(const CpuState& state, bool sregs, bool known) {
     to_kvm(state, run_->s.regs.regs);
-    run_->kvm_dirty_regs = known ? KVM_SYNC_X86_REGS : KVM_SYNC_X86_REGS | u64{1} << 63;
+    run_->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+    if (sregs) {
+        run_->s.regs.sregs = tables_;  // for its APIC base
+        to_kvm(state, run_->s.regs.sregs);
+        run_->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+    }
+    if (!known) run_->kvm_dirty_regs |= u64{1} << 63;
 }
 
 void RealVm::set_guest_debug(const model::kvm::GuestDebug& debug) {

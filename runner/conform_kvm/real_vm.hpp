@@ -50,7 +50,7 @@ class RealVm final : public model::kvm::Vm {
     void set_events(const model::kvm::VcpuEvents& events) override;
     u32 get_mp_state() override;
     void set_mp_state(u32 state) override;
-    void sync_regs(const sim::CpuState& state, bool known) override;
+    void sync_regs(const sim::CpuState& state, bool sregs, bool known) override;
     void set_guest_debug(const model::kvm::GuestDebug& debug) override;
     void interrupt(u8 vector) override;
     void nmi() override;

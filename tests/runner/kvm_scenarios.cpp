@@ -262,6 +262,18 @@ TEST_CASE("Wrong KVM scenarios are refused with their place", "[kvm]") {
         error_of(scenario(R"({"guest":)" + guest + R"(,"userspace":{"start":[{"do":"set-regs"}]}})",
                           good)),
         Contains("missing key \"registers\""));
+    const auto setting = [&](const std::string& action, const std::string& reg) {
+        return scenario(R"({"guest":)" + guest + R"(,"userspace":{"start":[{"do":")" + action +
+                            R"(","registers":{")" + reg + R"(":0}}]}})",
+                        good);
+    };
+    for (const char* reg : {"rax", "cs_base", "cr0", "efer"}) {
+        CHECK(parse_scenario(setting("set-regs", reg), "f", diagnostics));
+        CHECK(parse_scenario(setting("sync-regs", reg), "f", diagnostics));
+    }
+    CHECK(parse_scenario(setting("set-regs", "dr7"), "f", diagnostics));
+    CHECK_THAT(error_of(setting("sync-regs", "dr7")), Contains("sync-regs cannot set dr7"));
+    CHECK_THAT(error_of(setting("set-regs", "mxcsr")), Contains("set-regs cannot set mxcsr"));
     CHECK_THAT(error_of(R"({"name":"n","why":"w","source":"s","teaches":"t","kvm":{"guest":)" +
                         guest + R"(},"expect":{"end":"stopped"}})"),
                Contains("missing key \"evidence\""));
