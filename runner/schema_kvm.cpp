@@ -34,7 +34,8 @@ Json registers_of(kvm::ActionKind action) {
             settable += fmt::format("{}{}", settable.empty() ? "" : "|", row.name);
     }
     Json schema = ref("kvm_registers");
-    schema["patternProperties"] = {{whole(settable), Json::object()}};
+    schema["patternProperties"] = {
+        {whole(settable), with(ref("kvm_value"), "A register that the call has.", "other")}};
     schema["additionalProperties"] = false;
     return schema;
 }
