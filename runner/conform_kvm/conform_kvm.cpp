@@ -62,7 +62,7 @@ std::string cannot_run(const KvmFacts& facts, const Guest& guest, const Script& 
         return "the vCPU of this runner that can be halted is no BSP";
     }
     if (uses(script, [](const auto& a) { return a.kind == ActionKind::init_sipi; })) {
-        return "no other vCPU runs here that could send an INIT";
+        return "no other vCPU runs here that could send an INIT (KVM_SIGNAL_MSI reaches none)";
     }
     if (uses(script, [](const auto& a) { return a.kind == ActionKind::announce_reset; })) {
         return "no KVM has a call to announce a reset";

@@ -25,8 +25,6 @@ using sim::Reg;
 constexpr u64 kTssPages = 0xFFFBD000, kIdentityMap = 0xFFFBC000;
 constexpr u32 kUnknownMsrs = KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL;
 constexpr u64 kSynced = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
-// MSI to one local APIC: the delivery mode is in bits 8 to 10 (SDM 3A 11.11.2).
-constexpr u32 kInit = 5 << 8, kStartUp = 6 << 8;
 constexpr u32 kReadAhead = 1024;   // bytes of INS's buffer, x86_emulate_ctxt.io_read
 constexpr int kSettleRuns = 1100;  // a REP has 1024 iterations at most before it returns
 
@@ -139,7 +137,6 @@ RealVm::RealVm(int kvm, MachineKind kind) : kind_(std::move(kind)), kvm_(kvm) {
 void RealVm::make_vcpu() {
     const int size = ioctl(kvm_, KVM_GET_VCPU_MMAP_SIZE, 0);
     if (size < 0) return fail("KVM_GET_VCPU_MMAP_SIZE");
-    apic_id_ = next_vcpu_;
     vcpu_ = Fd(ioctl(vm_.get(), KVM_CREATE_VCPU, next_vcpu_++));
     if (!vcpu_.good()) return fail("KVM_CREATE_VCPU");
     run_size_ = static_cast<std::size_t>(size);
@@ -187,7 +184,8 @@ void RealVm::load_memory(const model::kvm::Guest& guest) {
 
 bool RealVm::start(const model::kvm::Guest& guest, bool observe_events) {
     if (!problem_.empty()) return true;
-    if (!settle()) return false;
+    // A new AP waits for its INIT, and is never used again.
+    if (!kind_.irqchip && !settle()) return false;
     observe_events_ = observe_events;
     reusable_ = !kind_.irqchip;  // an APIC's state, and a HLT that does not exit
     exhausted_ = false;
@@ -367,18 +365,6 @@ void RealVm::interrupt(u8 vector) {
 }
 
 void RealVm::nmi() { call(vcpu_, KVM_NMI, "KVM_NMI", 0); }
-
-void RealVm::signal_msi(u32 data) {
-    kvm_msi msi{};
-    msi.address_lo = 0xFEE00000 | apic_id_ << 12;
-    msi.data = data;
-    call(vm_, KVM_SIGNAL_MSI, "KVM_SIGNAL_MSI", &msi);
-}
-
-void RealVm::init_sipi(u8 vector) {
-    signal_msi(kInit);
-    signal_msi(kStartUp | vector);
-}
 
 void RealVm::set_immediate_exit(bool on) { immediate_exit_ = on; }
 void RealVm::request_interrupt_window(bool on) { run_->request_interrupt_window = on; }

@@ -54,9 +54,10 @@ class RealVm final : public model::kvm::Vm {
     void set_guest_debug(const model::kvm::GuestDebug& debug) override;
     void interrupt(u8 vector) override;
     void nmi() override;
-    void announce_reset() override {}  // cannot_run() keeps these two away
+    // cannot_run() keeps these away.
+    void init_sipi(u8) override {}
+    void announce_reset() override {}
     void abandon_access() override {}
-    void init_sipi(u8 vector) override;
     void set_immediate_exit(bool on) override;
     void request_interrupt_window(bool on) override;
     void set_read_data(std::span<const u8> data) override;
@@ -73,7 +74,6 @@ class RealVm final : public model::kvm::Vm {
     void make_vcpu();
     bool settle();
     void load_memory(const model::kvm::Guest& guest);
-    void signal_msi(u32 data);
     u8* at(u64 physical, std::size_t size);
     std::span<u8> payload();
 
@@ -85,7 +85,6 @@ class RealVm final : public model::kvm::Vm {
     kvm_run* run_ = nullptr;
     std::size_t run_size_ = 0;
     u32 next_vcpu_ = 0;
-    u32 apic_id_ = 0;
     kvm_sregs tables_{};  // what a CpuState does not hold
     std::string problem_;
     bool exhausted_ = false;

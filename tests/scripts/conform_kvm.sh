@@ -28,6 +28,14 @@ if grep -q '^skipped:' "$work/out"; then
 fi
 grep -q '^0 cells differ' "$work/out" || problem "no table"
 "$vtlsim" conform kvm scenarios/kvm >"$work/out" || problem "$(cat "$work/out")"
+# An AP that is parked and never started blocks in KVM_RUN: a time limit ends it.
+cat >"$work/parked.json" <<'END'
+{ "name": "parked", "why": "w", "source": "kvm-pio.md 4.5", "evidence": "derived", "teaches": "t",
+  "kvm": { "guest": { "mode": "real16", "code": { "at": "0x1000", "asm": ["in al, 0x80", "hlt"] } },
+    "userspace": { "rules": [ { "when": { "reason": "io" }, "then": [ { "do": "mp-state", "value": 1 } ] } ] } },
+  "expect": { "state": { "exits": "io,eagain" } } }
+END
+timeout 60 "$vtlsim" conform kvm "$work/parked.json" >"$work/out" || problem "a parked AP: $(cat "$work/out")"
 for seed in 11 12 13; do
     "$vtlsim" conform kvm --random 300 --seed $seed >"$work/out" 2>/dev/null ||
         problem "$(cat "$work/out")"
