@@ -80,8 +80,9 @@ constexpr KvmActionRow kRows[] = {
      {},
      {}},
     {ActionKind::abandon,
-     "Nobody answers the access at hand: its device model has died. Reads give ones, if KVM gives "
-     "up.",
+     "The device model of the access at hand has died, and its answer is lost: a read gives ones, "
+     "if "
+     "the hypervisor gives up waiting.",
      {},
      {}},
     {ActionKind::msr_error, "msr.error := value: 1 makes the access a #GP.", kValue, {}, 1},

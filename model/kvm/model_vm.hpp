@@ -244,7 +244,7 @@ class ModelVm final : public Vm {
     } latch_;
     // Of the rejected alternatives: whether userspace has written RIP, set MP_STATE, or announced.
     bool rip_written_ = false, mp_state_set_ = false, announced_ = false;
-    bool abandoned_ = false;  // nobody answers the access at hand
+    bool abandoned_ = false;  // the answer to the access at hand is lost
     bool moved_ = false;      // into a new vCPU, which has not run yet
     u64 cr2_copy_ = 0;        // as it was set last
     struct Emulator {

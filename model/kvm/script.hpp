@@ -132,7 +132,7 @@ enum class ActionKind : u8 {
     write_memory,     // `bytes` at physical `address`
     answer,           // data for the read at hand, instead of the device's: `bytes`
     announce_reset,   // tells KVM that the vCPU has been reset: a5, x3
-    abandon,          // nobody answers the access at hand: its device model has died
+    abandon,          // the device model of the access at hand has died, its answer is lost
     msr_error,        // rdmsr, wrmsr: msr.error := value (0 or 1)
     immediate_exit,   // kvm_run.immediate_exit := value; it stays until set again
     resume,           // go on where the script would end (an exit that is its end otherwise)

@@ -39,7 +39,7 @@ class Vm {
     virtual void nmi() = 0;
     // Userspace says that it has reset the vCPU, or moved RIP. KVM has no call for it.
     virtual void announce_reset() = 0;
-    // The device model behind the exit at hand has died: nobody answers. KVM knows
+    // The device model behind the exit at hand has died, its answer is lost. KVM knows
     // nothing of it; hypervisors whose device models are processes of their own do.
     virtual void abandon_access() = 0;
     virtual void init_sipi(u8 vector) = 0;
