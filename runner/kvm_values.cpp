@@ -44,6 +44,7 @@ std::string of_exit(const Observation& o, const std::string& name) {
     if (name == "reason") return reason_text(o.exit);
     if (name == "text") return exit_text(o.exit);
     if (name == "mp_state") return hex_text({o.mp_state, 0});
+    if (name == "needs_completion") return hex_text({o.needs_completion, 0});
     if (name == "pending_exception") {
         return o.events.exception_pending ? fmt::format("{:#x}", o.events.exception) : "none";
     }
@@ -51,7 +52,7 @@ std::string of_exit(const Observation& o, const std::string& name) {
 }
 
 bool of_exit_known(const std::string& name) {
-    return name == "reason" || name == "text" || name == "mp_state" ||
+    return name == "reason" || name == "text" || name == "mp_state" || name == "needs_completion" ||
            name == "pending_exception" || is_register(name);
 }
 
@@ -67,8 +68,8 @@ bool known_kvm_value(const std::string& path) {
 
 bool kvm_value_is_number(const std::string& path) {
     const auto p = parse(path);
-    return p &&
-           (path == "runs" || path == "reads" || p->name == "mp_state" || is_register(p->name));
+    return p && (path == "runs" || path == "reads" || p->name == "mp_state" ||
+                 p->name == "needs_completion" || is_register(p->name));
 }
 
 std::string kvm_value(const KvmRun& run, const std::string& path) {

@@ -229,6 +229,8 @@ Json state() {
     patterns[fmt::format("^({}\\.)?({})$", exit, value_names())] =
         with(ref("kvm_value"),
              "A register or the MP state at the n-th return of KVM_RUN, or at the last.", "access");
+    patterns[fmt::format("^{}\\.needs_completion$", exit)] = with(
+        integer_to(1), "Whether kvm_run says that the n-th exit needs a KVM_RUN to complete.", 1);
     patterns[fmt::format("^{}(\\.(reason|text|pending_exception))?$", exit)] =
         with(text(),
              "The n-th exit: its reason or what KVM_RUN returned; all of it; the exception "

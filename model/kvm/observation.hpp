@@ -58,6 +58,7 @@ struct VcpuEvents {
 
 struct Observation {
     RunExit exit;
+    bool needs_completion = false;  // a6: the flag in kvm_run
     // What KVM_GET_REGS, _SREGS and _DEBUGREGS would give: TF is hidden under single-step. Compared
     // are the registers of compared_registers().
     sim::CpuState registers;

@@ -182,6 +182,7 @@ void ModelVm::observe(Observation& observation) {
     observation.registers[Reg::rflags] = get_rflags();
     observation.events = get_events();
     observation.mp_state = mp_state_;
+    observation.needs_completion = switches_.kvm == Version::a6 && cui_ != Completion::none;
 }
 
 }  // namespace vtlsim::model::kvm
