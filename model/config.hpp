@@ -72,6 +72,7 @@ enum class PinnedAction : u8 {
     interrupt,  // an interrupt for a VTL
     stop,       // the VMM asks the VTL2 kernel to stop the run
     intercept,  // the hypervisor has something to tell that no instruction asks for
+    signal,     // a signal for the VMM's thread while it waits in the RUN ioctl
 };
 
 // An event fixed to a point of the run: before the n-th execution of the instruction at an address.

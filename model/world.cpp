@@ -131,6 +131,10 @@ void World::fire_due_event() {
         board_.touch(Object::apic, board_.at, true);
         board_.touch(Object::vp_pages, board_.at, true);
         vmms_[board_.at]->stop();
+    } else if (event->action == PinnedAction::signal) {
+        board_.next_step();
+        board_.touch(Object::sync_wake, board_.at, true);
+        vmms_[board_.at]->signal();
     } else {
         board_.next_step();
         board_.touch(Object::apic, board_.at, true);
@@ -159,6 +163,9 @@ void World::fire_event(std::size_t index) {
     if (event.action == PinnedAction::stop) {
         board_.touch(Object::finished, event.vp, true);
         vmms_[event.vp]->request_stop();
+    } else if (event.action == PinnedAction::signal) {
+        board_.touch(Object::sync_wake, event.vp, true);
+        vmms_[event.vp]->signal();
     } else {
         board_.touch(Object::apic, event.vp, true);
         board_.touch(Object::vp_pages, event.vp, true);

@@ -153,6 +153,7 @@ class World {
     bool vp_can_run(unsigned vp) const;
     bool lands_in_guest(unsigned vp) const;
     bool has_pinned_stop(unsigned vp) const;
+    bool has_pinned_signal(unsigned vp) const;
     ActorId scheduled(const std::vector<ActorId>& enabled);
     bool places_left() const;
     std::optional<Vec128> vp_value(std::string_view path, unsigned vp) const;

@@ -58,15 +58,20 @@ bool World::has_pinned_stop(unsigned vp) const {
         return !e.free && e.vp == vp && e.action == PinnedAction::stop;
     });
 }
+bool World::has_pinned_signal(unsigned vp) const {
+    const auto& events = board_.config.events;
+    return std::any_of(events.begin(), events.end(), [&](const PinnedEvent& e) {
+        return !e.free && e.vp == vp && e.action == PinnedAction::signal;
+    });
+}
 
 // Whether an interrupt may reach the VP before the guest's next exit.
 bool World::lands_in_guest(unsigned vp) const {
     if (driver_.request_ipi_in_flight(vp)) return true;
     for (std::size_t i = 0; i < pins_.size(); ++i) {
         const PinnedEvent& e = board_.config.events[i];
-        if (e.free && !pins_[i].fired && e.vp == vp && e.action != PinnedAction::stop) {
-            return true;
-        }
+        const bool of_thread = e.action == PinnedAction::stop || e.action == PinnedAction::signal;
+        if (e.free && !pins_[i].fired && e.vp == vp && !of_thread) return true;
     }
     return false;
 }
@@ -96,6 +101,7 @@ bool World::can_act(ActorId id) const {
             if (pins_[actor.index].fired) return false;
             const PinnedEvent& e = board_.config.events[actor.index];
             if (e.action == PinnedAction::stop) return vmms_[e.vp]->can_request_stop();
+            if (e.action == PinnedAction::signal) return vmms_[e.vp]->can_signal();
             const bool of_guest = e.transient || e.with_exit || e.action == PinnedAction::intercept;
             return !of_guest || board_.vps[e.vp].active_vtl == kVtl0;
         }
@@ -204,6 +210,7 @@ std::string World::step_name(ActorId id) {
         case ActorKind::event: {
             const PinnedEvent& e = board_.config.events[actor.index];
             if (e.action == PinnedAction::stop) return "stop";
+            if (e.action == PinnedAction::signal) return "signal";
             if (e.action == PinnedAction::interrupt) {
                 return fmt::format("interrupt {:#x}{}", e.vector,
                                    e.with_exit ? " with the next exit" : "");
@@ -232,6 +239,7 @@ bool World::may_touch(ActorId id, u32 object, bool write) const {
                    (kind == Object::store_buffer && index == cpu_of_vp(actor.index)) ||
                    kind == Object::needs_attention || kind == Object::attention_ipi ||
                    kind == Object::guest_ram || (own(Object::request_ipi) && !write) ||
+                   (own(Object::sync_wake) && has_pinned_signal(actor.index)) ||
                    (has_pinned_stop(actor.index) &&
                     (own(Object::finished) || own(Object::vp_state) ||
                      (kind == Object::store_buffer && index == cpu_of_vmm(actor.index))));
@@ -260,8 +268,8 @@ bool World::may_touch(ActorId id, u32 object, bool write) const {
         case ActorKind::event: {
             const PinnedEvent& e = board_.config.events[actor.index];
             if (pins_[actor.index].fired) return false;
-            return index == e.vp &&
-                   (kind == Object::finished || kind == Object::apic || kind == Object::vp_pages);
+            return index == e.vp && (kind == Object::finished || kind == Object::sync_wake ||
+                                     kind == Object::apic || kind == Object::vp_pages);
         }
         case ActorKind::plugin:
             return kind == Object::guest_ram || kind == Object::apic || kind == Object::vp_pages;

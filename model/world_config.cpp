@@ -19,9 +19,14 @@ void check_registers(std::span<const RegisterValue> registers, std::vector<std::
     }
 }
 
-void check_events(std::span<const PinnedEvent> events, std::vector<std::string>& problems) {
+void check_events(std::span<const PinnedEvent> events, const Switches& switches,
+                  std::vector<std::string>& problems) {
     for (const PinnedEvent& e : events) {
-        if (e.free && e.action == PinnedAction::stop) continue;
+        if (e.action == PinnedAction::signal && switches.vp_runner != VpRunner::sidecar) {
+            problems.emplace_back("a signal ends the sidecar driver's wait: not kernel_driver");
+        }
+        if (e.free && (e.action == PinnedAction::stop || e.action == PinnedAction::signal))
+            continue;
         const auto bad = [&](std::string_view what) {
             problems.push_back(fmt::format("event at {:#x}: {}", e.address, what));
         };
@@ -141,7 +146,7 @@ std::vector<std::string> check_config(const WorldConfig& config) {
     }
     check_registers(config.vtl0_registers, problems);
     check_registers(config.vtl2_registers, problems);
-    check_events(config.events, problems);
+    check_events(config.events, config.switches, problems);
     check_answers(config, problems);
     for (const MemoryImage& image : config.memory) {
         const u64 last = image.address + (image.bytes.empty() ? 0 : image.bytes.size() - 1);

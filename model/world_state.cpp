@@ -198,7 +198,15 @@ std::array<u64, 2> World::fingerprint() {
         m.add(v.next_rsp);
         m.add(v.emulated);
         m.add(v.event);
-        for (bool b : {v.stop_wanted, v.stopping, v.leaving, v.ext_int_done}) m.add(b);
+        const Vmm::Emulation& e = v.emulation;
+        for (u64 word : {e.gva_page, e.gpa_page, e.wanted}) m.add(word);
+        for (const Vec128& value : e.read) m.add(value);
+        m.add(e.code);
+        m.add(e.elements);
+        for (u8 byte : {e.reads, e.code_size}) m.add(byte);
+        for (Vmm::GvaMode mode : {e.known, e.asked}) m.add(mode);
+        m.add(e.event_follows);
+        for (bool b : {v.signal, v.stop_wanted, v.stopping, v.leaving, v.ext_int_done}) m.add(b);
         // Whether the VP leaves the sidecar after this exit hangs on whether it is the first.
         m.add(board_.config.hotplug && v.exits != 0);
         m.add(v.result);

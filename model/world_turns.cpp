@@ -60,6 +60,7 @@ void World::step(ActorId id) {
             }
             // A pinned stop does nothing unless this thread is in the right phase.
             if (has_pinned_stop(actor.index)) board_.touch(Object::finished, actor.index, true);
+            if (has_pinned_signal(actor.index)) board_.touch(Object::sync_wake, actor.index, true);
             vmms_[actor.index]->step();
             break;
         case ActorKind::spawn:

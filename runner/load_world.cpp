@@ -327,7 +327,7 @@ void WorldReader::read_answers(const Fields& root) {
 
 void WorldReader::read_events(const Node& node) {
     // As model::PinnedAction.
-    constexpr std::string_view kActions[] = {"interrupt", "stop", "intercept"};
+    constexpr std::string_view kActions[] = {"interrupt", "stop", "intercept", "signal"};
     const std::vector<Node> entries = node.array();
     if (entries.size() > kMaxEvents) {
         node.error(fmt::format("more than {} events", kMaxEvents));

@@ -212,6 +212,9 @@ Json events() {
     interrupt["description"] = "An interrupt becomes pending.";
     Json stop = event("stop", Json::object());
     stop["description"] = "The VMM asks the VTL2 kernel to stop the run.";
+    Json signal = event("signal", Json::object());
+    signal["description"] =
+        "A signal for the VMM's thread: it ends the wait of a synchronous command.";
     Json intercept = event(
         "intercept",
         {{"type", with({{"enum",
@@ -228,7 +231,7 @@ Json events() {
                "emulator refuses. Default: false.",
                true)}});
     intercept["description"] = "The hypervisor delivers an intercept that no instruction asks for.";
-    Json schema = array({{"oneOf", Json::array({interrupt, stop, intercept})}});
+    Json schema = array({{"oneOf", Json::array({interrupt, stop, intercept, signal})}});
     schema["maxItems"] = kMaxEvents;
     return schema;
 }

@@ -33,8 +33,11 @@ class SidecarDriver {
     bool begin_stop();
     // RUN -> STOP; false, without a warning, if the VP is idle.
     bool stop_status();
+    // RUN -> STOP of a synchronous command; another status is looked at again.
+    void cancel_status();
+    CpuStatus status();
     bool idle();  // after publish(): again already, so that a scan may have missed it
-    bool removed();
+    bool removal_seen();
     void release();  // SYNC -> AVAIL
     void send_request_ipi();
 

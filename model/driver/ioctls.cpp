@@ -84,11 +84,18 @@ bool SidecarDriver::stop_status() {
     return true;
 }
 
-bool SidecarDriver::idle() {
-    return board_.read<CpuStatus>(status_address(board_.at)) == CpuStatus::idle;
+void SidecarDriver::cancel_status() {
+    const u64 address = status_address(board_.at);
+    if (board_.compare_exchange(address, CpuStatus::run, CpuStatus::stop) == CpuStatus::run) {
+        log_write(address, sizeof(CpuStatus), static_cast<u64>(CpuStatus::stop));
+    }
 }
-bool SidecarDriver::removed() {
-    return board_.read<CpuStatus>(status_address(board_.at)) == CpuStatus::removed;
+
+CpuStatus SidecarDriver::status() { return board_.read<CpuStatus>(status_address(board_.at)); }
+bool SidecarDriver::idle() { return status() == CpuStatus::idle; }
+bool SidecarDriver::removal_seen() {
+    const bool stored = board_.switches().removal_wait == RemovalWait::remove_stored;
+    return status() == (stored ? CpuStatus::remove : CpuStatus::removed);
 }
 
 void SidecarDriver::release() {

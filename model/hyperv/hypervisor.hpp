@@ -8,6 +8,7 @@
 #include "model/invariants/invariants.hpp"
 #include "model/wire/message.hpp"
 #include "model/wire/pages.hpp"
+#include "sim/mmu/walk.hpp"
 
 namespace vtlsim::model {
 
@@ -98,6 +99,8 @@ class Hypervisor {
     u64 set_register(u8 vtl, u32 name, Vec128 value);
     u64 get_vp_registers(u64 input, u64 output);
     u64 translate_gva(u64 input, u64 output);
+    bool translation_allowed(const sim::Walk& walk, u64 flags) const;
+    void set_table_bits(const sim::Walk& walk, bool dirty);
     void write_msr(const sim::Exit& exit);
 
     u64 guest(sim::Reg reg) const { return board_.cpu().get(reg); }

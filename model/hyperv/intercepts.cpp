@@ -266,7 +266,15 @@ void Hypervisor::memory_intercept(const Exit& exit) {
     board_.emit(EventKind::exit_memory, Lane::guest, {exit.gpa, access, exit.size});
     HvMemoryIntercept p{};
     p.header = header(exit.length, access);
-    p.access_flags = 1;  // gva valid
+    // GVA valid; and that it is the one of the GPA, which it is not where a page table's entry is
+    // what is outside of RAM.
+    const sim::CpuState s = board_.cpu().state();
+    bool own = true;
+    if (s[Reg::identity_map] == 0) {
+        const sim::Walk walk = sim::walk_tables(board_.machine, kVtl0, s, exit.gva);
+        own = walk.end == sim::Walk::End::mapped && walk.physical == exit.gpa;
+    }
+    p.access_flags = own ? 3 : 1;
     p.gva = exit.gva;
     p.gpa = exit.gpa;
     if (exit.access != sim::Access::execute) {

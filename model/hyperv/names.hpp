@@ -14,9 +14,10 @@ inline constexpr u64 kVtlCall = 0x11, kVtlReturn = 0x12, kGetVpRegisters = 0x50,
 
 // Flags and results of HvCallTranslateVirtualAddressEx.
 namespace hv_translate {
-inline constexpr u64 kValidateRead = 1, kValidateWrite = 2;
+inline constexpr u64 kValidateRead = 1, kValidateWrite = 2, kValidateExecute = 4,
+                     kSetPageTableBits = 0x10, kTlbFlushInhibit = 0x20;
 inline constexpr u32 kPageNotPresent = 1, kPrivilegeViolation = 2, kInvalidPageTableFlags = 3,
-                     kGpaUnmapped = 4;
+                     kGpaUnmapped = 4, kGpaIllegalOverlayAccess = 7;
 }  // namespace hv_translate
 
 namespace hv_status {
@@ -49,9 +50,9 @@ namespace pending_event {
 inline constexpr u64 kPending = 1, kTypeMask = 7 << 1, kException = 0 << 1, kExtInt = 5 << 1,
                      kDeliverErrorCode = 1 << 8;
 inline constexpr unsigned kExtIntVectorShift = 8, kVectorShift = 16, kErrorCodeShift = 32;
-constexpr Vec128 exception(u8 vector, u32 error_code, u64 parameter) {
-    return {kPending | kException | kDeliverErrorCode | u64{vector} << kVectorShift |
-                u64{error_code} << kErrorCodeShift,
+constexpr Vec128 exception(u8 vector, std::optional<u32> error_code, u64 parameter) {
+    return {kPending | kException | (error_code ? kDeliverErrorCode : 0) |
+                u64{vector} << kVectorShift | u64{error_code.value_or(0)} << kErrorCodeShift,
             parameter};
 }
 constexpr Vec128 external(u8 vector) {

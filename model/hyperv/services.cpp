@@ -4,7 +4,6 @@
 #include "model/hyperv/hypervisor.hpp"
 #include "model/hyperv/names.hpp"
 #include "model/vtl2/layout.hpp"
-#include "sim/mmu/walk.hpp"
 
 namespace vtlsim::model {
 
@@ -85,9 +84,11 @@ u64 Hypervisor::get_vp_registers(u64 input, u64 output) {
     return status;
 }
 
-// The guest's own tables, walked without setting bits in them (TLFS:
-// HvCallTranslateVirtualAddress).
+// The guest's own tables, with the bits that its processor would set in them if it is asked for
+// (TLFS: HvCallTranslateVirtualAddress). That a page where no RAM is translates like any other is
+// inferred: OpenVMM takes GpaUnmapped for a page table's.
 u64 Hypervisor::translate_gva(u64 input, u64 output) {
+    using namespace hv_translate;
     const auto in = board_.load<TranslateGvaInput>(input);
     // The input VTL is in the flags' top byte: bits 0-3, and bit 4 for "counts".
     const u64 vtl = in.control_flags >> 56;
@@ -102,24 +103,54 @@ u64 Hypervisor::translate_gva(u64 input, u64 output) {
         if (s[Reg::identity_map] == 0) {
             walk = sim::walk_tables(board_.machine, kVtl0, s, gva);
         }
-        const bool write = (in.control_flags & hv_translate::kValidateWrite) != 0;
         if (walk.end == sim::Walk::End::not_present) {
-            out.result_code = hv_translate::kPageNotPresent;
+            out.result_code = kPageNotPresent;
         } else if (walk.end == sim::Walk::End::reserved) {
-            out.result_code = hv_translate::kInvalidPageTableFlags;
-        } else if (walk.end == sim::Walk::End::outside_ram ||
-                   !board_.machine.is_ram(kVtl0, walk.physical, 1)) {
-            out.result_code = hv_translate::kGpaUnmapped;
-        } else if (write && !walk.writable && (s[Reg::cr0] & sim::cr0::wp) != 0) {
-            out.result_code = hv_translate::kPrivilegeViolation;
+            out.result_code = kInvalidPageTableFlags;
+        } else if (walk.end == sim::Walk::End::outside_ram) {
+            out.result_code = kGpaUnmapped;
+        } else if (walk.entries != 0 && !translation_allowed(walk, in.control_flags)) {
+            out.result_code = kPrivilegeViolation;
         } else {
             out.gpa_page = walk.physical >> sim::kPageShift;
+            if ((in.control_flags & kSetPageTableBits) != 0) {
+                set_table_bits(walk, (in.control_flags & kValidateWrite) != 0);
+            }
         }
         board_.store(output, out);
     }
     board_.emit(EventKind::hypercall, Lane::hypervisor,
                 {hv_call::kTranslateVirtualAddressEx, in.gva_page, out.gpa_page, status});
     return status;
+}
+
+// At VTL0's privilege level (SDM 3A 4.6.1).
+bool Hypervisor::translation_allowed(const sim::Walk& walk, u64 flags) const {
+    const sim::CpuState& s = state_.banks.saved(kVtl0);
+    const bool user = sim::cpl(s) == 3;
+    const bool write = (flags & hv_translate::kValidateWrite) != 0;
+    const bool fetch = (flags & hv_translate::kValidateExecute) != 0;
+    const u64 cr4 = s[Reg::cr4];
+    if (fetch && (walk.no_execute || (!user && walk.user && (cr4 & sim::cr4::smep) != 0))) {
+        return false;
+    }
+    if (user) return walk.user && (!write || walk.writable);
+    const bool smap = (cr4 & sim::cr4::smap) != 0 && (s[Reg::rflags] & sim::flag::ac) == 0;
+    if (!fetch && walk.user && smap) return false;
+    return !write || walk.writable || (s[Reg::cr0] & sim::cr0::wp) == 0;
+}
+
+void Hypervisor::set_table_bits(const sim::Walk& walk, bool dirty) {
+    const sim::PagingMode mode = sim::paging_mode(state_.banks.saved(kVtl0));
+    for (unsigned i = mode.levels == 3 ? 1 : 0; i < walk.entries; ++i) {  // PDPTEs of PAE have none
+        u64 entry = walk.entry[i] | sim::pte::accessed;
+        if (dirty && i + 1 == walk.entries) entry |= sim::pte::dirty;
+        if (entry == walk.entry[i]) continue;
+        if (!board_.machine.write(walk.entry_at[i],
+                                  {reinterpret_cast<const u8*>(&entry), mode.entry_size})) {
+            board_.finish(EndReason::memory_limit);
+        }
+    }
 }
 
 u64 Hypervisor::set_register(u8 vtl, u32 name, Vec128 value) {

@@ -101,6 +101,58 @@ void Vmm::stop_step() {
     }
 }
 
+// wait_event: the condition is looked at before the first sleep, too, and before a signal (3.3).
+void Vmm::wait_step() {
+    board_.touch(Object::sync_wake, board_.at, true);
+    const bool removal = state_.sync == Sync::remove;
+    const bool signal = std::exchange(state_.signal, false);
+    if (removal ? driver_.removal_seen() : driver_.idle()) {
+        state_.phase = removal ? Phase::response : Phase::sync_release;
+    } else if (signal) {
+        board_.emit(EventKind::driver_signal, Lane::driver, {board_.at});
+        state_.phase = Phase::cancel_status;
+    } else {
+        driver_.sleep_sync();
+        state_.phase = Phase::sync_asleep;
+    }
+}
+
+// What a signal makes of the wait: STOP, without an IPI, and a wait that no signal ends. The ioctl
+// then succeeds as if there had been none (OHCL kernel: sidecar_ioctl_run).
+void Vmm::cancel_step() {
+    switch (state_.phase) {
+        case Phase::cancel_status:
+            switch (driver_.status()) {
+                case CpuStatus::idle:
+                    state_.phase = Phase::sync_release;
+                    break;
+                case CpuStatus::run:
+                    state_.phase = Phase::cancel_stop;
+                    break;
+                case CpuStatus::stop:
+                    state_.phase = Phase::cancel_wait;
+                    break;
+                default:
+                    board_.not_modelled("a synchronous command of a VP that is being removed");
+                    break;
+            }
+            break;
+        case Phase::cancel_stop:
+            driver_.cancel_status();
+            state_.phase = Phase::cancel_status;
+            break;
+        default:
+            board_.touch(Object::sync_wake, board_.at, true);
+            if (driver_.status() != CpuStatus::stop) {
+                state_.phase = Phase::cancel_status;
+            } else {
+                driver_.sleep_sync();
+                state_.phase = Phase::cancel_asleep;
+            }
+            break;
+    }
+}
+
 void Vmm::finish_run() {
     if (sidecar()) {
         board_.touch(Object::finished, board_.at, true);
@@ -206,35 +258,6 @@ u64 Vmm::answered(std::size_t i) {
         .value.lo;
 }
 
-void Vmm::write_translate_request() {
-    const auto message = board_.read<HvIoPortIntercept>(message_address() + kMessagePayload);
-    constexpr u8 kWrite = 1;
-    const u64 access = message.header.access == kWrite ? hv_translate::kValidateRead
-                                                       : hv_translate::kValidateWrite;
-    TranslateRequest request{};
-    request.gvn = string_address(message) >> sim::kPageShift;
-    request.flags = access | u64{0x10 | kVtl0} << 56;
-    write_wire(request_address(), request);
-}
-
-void Vmm::finish_translation() {
-    const auto response = board_.read<TranslateResponse>(request_address());
-    const auto message = board_.read<HvIoPortIntercept>(message_address() + kMessagePayload);
-    const u32 result = response.output.result_code;
-    if (response.status != hv_status::kSuccess || result == hv_translate::kGpaUnmapped) {
-        board_.not_modelled(fmt::format("string I/O on an address that does not translate ({}, {})",
-                                        response.status, result));
-        return;
-    }
-    if (result != 0) {
-        page_fault(message, result);
-        return;
-    }
-    state_.sync = Sync::set_rip;
-    state_.phase = Phase::request;
-    emulate_string_io(message, response.output.gpa_page << sim::kPageShift);
-}
-
 void Vmm::set_rip_in_page() {
     const u64 page = board_.page(layout::kRegisterPage);
     write_wire(page + offsetof(HvRegisterPage, rip), state_.next_rip);
@@ -243,8 +266,22 @@ void Vmm::set_rip_in_page() {
         write_wire(page + offsetof(HvRegisterPage, rflags), state_.next_rflags);
         bits |= dirty::flags;
     }
+    if (state_.emulated &&
+        state_.next_rsp != board_.read<u64>(page + offsetof(HvRegisterPage, rsp))) {
+        write_wire(page + offsetof(HvRegisterPage, rsp), state_.next_rsp);
+        bits |= dirty::general_purpose;
+    }
     write_wire(page + offsetof(HvRegisterPage, dirty), bits);
-    exit_handled();
+    set_done();
+}
+
+// The emulator's event follows what it has flushed.
+void Vmm::set_done() {
+    if (std::exchange(state_.emulation.event_follows, false)) {
+        inject(state_.event);
+    } else {
+        exit_handled();
+    }
 }
 
 void Vmm::exit_handled() {
@@ -283,7 +320,11 @@ void Vmm::finish_request() {
         state_.phase = Phase::sync_claim;
         return;
     }
-    exit_handled();
+    if (state_.sync == Sync::inject) {
+        exit_handled();
+    } else {
+        set_done();
+    }
 }
 
 }  // namespace vtlsim::model

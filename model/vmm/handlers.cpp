@@ -10,8 +10,6 @@ namespace vtlsim::model {
 
 namespace {
 
-constexpr u64 low_bits(unsigned bytes) { return bytes >= 8 ? ~u64{0} : (u64{1} << bytes * 8) - 1; }
-
 constexpr u8 kStringOp = 1 << 3;
 constexpr u8 kRepPrefix = 1 << 4;
 

@@ -21,6 +21,8 @@ bool Vmm::ready() const {
             return sidecar() ? driver_.finished(vp_) || state_.stop_wanted
                              : cpu_status() == CpuStatus::idle;
         case Phase::sync_asleep:
+            return driver_.sync_woken(vp_) || state_.signal;
+        case Phase::cancel_asleep:
             return driver_.sync_woken(vp_);
         case Phase::over:
             return false;
@@ -73,6 +75,13 @@ std::string Vmm::step_name() const {
         case Phase::sync_wait:
         case Phase::sync_asleep:
             return removal ? "removed?" : "idle?";
+        case Phase::cancel_status:
+            return "status (signal)";
+        case Phase::cancel_stop:
+            return "status STOP (signal)";
+        case Phase::cancel_wait:
+        case Phase::cancel_asleep:
+            return "stopped?";
         case Phase::sync_release:
             return "release AVAIL";
         case Phase::direct_wait:
@@ -163,18 +172,15 @@ void Vmm::step() {
             next(Phase::sync_wait);
             break;
         case Phase::sync_wait:
-        case Phase::sync_asleep: {
-            // wait_event: the condition is looked at before the first sleep, too (3.3).
-            board_.touch(Object::sync_wake, board_.at, true);
-            const bool removal = state_.sync == Sync::remove;
-            if (removal ? driver_.removed() : driver_.idle()) {
-                next(removal ? Phase::response : Phase::sync_release);
-            } else {
-                driver_.sleep_sync();
-                next(Phase::sync_asleep);
-            }
+        case Phase::sync_asleep:
+            wait_step();
             break;
-        }
+        case Phase::cancel_status:
+        case Phase::cancel_stop:
+        case Phase::cancel_wait:
+        case Phase::cancel_asleep:
+            cancel_step();
+            break;
         case Phase::sync_release:
             driver_.release();
             next(Phase::response);
