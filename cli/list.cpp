@@ -2,6 +2,7 @@
 
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
+#include "model/invariants/invariants.hpp"
 #include "model/kvm/switches.hpp"
 #include "model/log/event.hpp"
 #include "model/switches.hpp"
@@ -37,6 +38,14 @@ std::string events() {
     return out;
 }
 
+std::string invariants() {
+    std::string out;
+    for (const model::InvariantRow& row : model::invariant_rows()) {
+        out += fmt::format("{}: {}\n", row.name, row.meaning);
+    }
+    return out;
+}
+
 std::string registers() {
     std::string out;
     for (const sim::RegInfo& row : sim::registers()) {
@@ -58,6 +67,7 @@ std::string instructions() {
 int list_verb(const ListOptions& options) {
     const std::string text = options.what == "switches"       ? switches(model::switch_rows())
                              : options.what == "kvm-switches" ? switches(model::kvm::switch_rows())
+                             : options.what == "invariants"   ? invariants()
                              : options.what == "events"       ? events()
                              : options.what == "registers"    ? registers()
                                                               : instructions();

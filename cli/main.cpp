@@ -213,9 +213,11 @@ int run(int argc, char** argv) {
 
     ListOptions list;
     verb = app.add_subcommand("list", "Print what scenarios can name");
-    verb->add_option("what", list.what, "switches, kvm-switches, events, registers or instructions")
+    verb->add_option("what", list.what,
+                     "switches, kvm-switches, invariants, events, registers or instructions")
         ->required()
-        ->check(CLI::IsMember({"switches", "kvm-switches", "events", "registers", "instructions"}));
+        ->check(CLI::IsMember(
+            {"switches", "kvm-switches", "invariants", "events", "registers", "instructions"}));
     verb->callback([&] { status = list_verb(list); });
 
     verb = app.add_subcommand("schema", "Print the JSON Schema of scenario files");

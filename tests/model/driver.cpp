@@ -619,4 +619,112 @@ TEST_CASE("driver: the attention IPI takes at least so many turns of others", "[
     }
 }
 
+TEST_CASE("driver: a signal ends the wait of a synchronous command, and the command is done",
+          "[model][driver]") {
+    Rig rig("in al, dx\nhlt", with(Driver::asyncstarting));
+    rig.config.events.push_back({.free = true, .action = PinnedAction::signal});
+    Lanes lanes(rig.world());
+    CHECK_FALSE(lanes.can("event0"));
+    lanes.turns_until("vmm0", "run finished");
+    CHECK_FALSE(lanes.can("event0"));  // that wait is a poll
+    lanes.turns_until("vmm0", "request IPI (sync)");
+    lanes.act("vmm0", "request IPI (sync)");
+    lanes.act("vmm0", "idle?");  // asleep
+    CHECK_FALSE(lanes.can("vmm0"));
+    lanes.act("event0", "signal");
+    CHECK_FALSE(lanes.can("event0"));
+    lanes.act("vmm0", "idle?");
+    CHECK(rig.count(EventKind::driver_signal) == 1);
+    lanes.act("vmm0", "status (signal)");
+    CHECK(rig.status() == kRun);
+    const std::size_t ipis = rig.count(EventKind::ipi_sent);
+    lanes.act("vmm0", "status STOP (signal)");
+    CHECK(rig.status() == kStop);
+    CHECK(rig.count(EventKind::ipi_sent) == ipis);  // without one
+    lanes.act("vmm0", "status (signal)");
+    lanes.act("vmm0", "stopped?");
+    CHECK_FALSE(lanes.can("vmm0"));
+    CHECK(rig.state() == kSync);
+    lanes.act("ipi-vp0", "lands");
+    lanes.until_asleep("vp0");
+    CHECK(rig.status() == kIdle);
+    CHECK(rig.last(EventKind::hypercall, 1) == 0x20010);  // the SET, all the same
+    lanes.act("ipi-base", "lands");
+    lanes.until_asleep("isr");
+    lanes.act("vmm0", "stopped?");
+    lanes.act("vmm0", "status (signal)");
+    lanes.act("vmm0", "release AVAIL");
+    CHECK(rig.state() == kAvail);
+    lanes.act("vmm0", "response");
+    lanes.act("vmm0", "command RUN_VP");
+    CHECK(lanes.finish() == EndReason::guest_halted);
+}
+
+TEST_CASE("driver: a signal that comes too late, or while the AP is done, changes nothing",
+          "[model][driver]") {
+    Rig late("in al, dx\nhlt", with(Driver::asyncstarting));
+    late.config.events.push_back({.free = true, .action = PinnedAction::signal});
+    Lanes lanes(late.world());
+    lanes.turns_until("vmm0", "request IPI (sync)");
+    lanes.act("vmm0", "request IPI (sync)");
+    lanes.act("vmm0", "idle?");
+    lanes.act("ipi-vp0", "lands");
+    lanes.until_asleep("vp0");
+    lanes.act("event0", "signal");
+    lanes.act("vmm0", "idle?");  // the condition comes first
+    CHECK(late.count(EventKind::driver_signal) == 0);
+    lanes.act("vmm0", "release AVAIL");
+    CHECK(lanes.finish() == EndReason::guest_halted);
+
+    // Between the look at the status and the exchange the AP is done: nothing is overwritten.
+    Rig done("in al, dx\nhlt", with(Driver::asyncstarting));
+    done.config.events.push_back({.free = true, .action = PinnedAction::signal});
+    Lanes other(done.world());
+    other.turns_until("vmm0", "request IPI (sync)");
+    other.act("vmm0", "request IPI (sync)");
+    other.act("event0", "signal");
+    other.act("vmm0", "idle?");
+    other.act("vmm0", "status (signal)");
+    other.act("ipi-vp0", "lands");
+    other.until_asleep("vp0");
+    CHECK(done.status() == kIdle);
+    other.act("vmm0", "status STOP (signal)");
+    CHECK(done.status() == kIdle);
+    other.act("vmm0", "status (signal)");
+    other.act("vmm0", "release AVAIL");
+    CHECK(other.finish() == EndReason::guest_halted);
+
+    // Placed where the thread waits for nothing.
+    Rig placed("in al, dx\nhlt", with(Driver::asyncstarting));
+    placed.config.events.push_back({.address = kGuestCode, .action = PinnedAction::signal});
+    CHECK(placed.finish() == EndReason::guest_halted);
+    CHECK(placed.count(EventKind::driver_signal) == 0);
+}
+
+TEST_CASE("driver: the stored copies' wait for a removed VP", "[model][driver]") {
+    const auto rig = [](RemovalWait wait) {
+        Switches s = with(Driver::asyncstarting);
+        s.removal_wait = wait;
+        Rig r("in al, dx\nhlt", s);
+        r.config.hotplug = true;
+        return r;
+    };
+    Rig early = rig(RemovalWait::remove_stored);
+    CHECK(early.finish() == EndReason::removed);
+    CHECK(early.status() == kRemove);  // the AP has not gone yet
+
+    for (auto wait : {RemovalWait::removed, RemovalWait::remove_stored}) {
+        Rig fast = rig(wait);  // the AP is gone before the driver looks
+        Lanes lanes(fast.world());
+        lanes.turns_until("vmm0", "status REMOVE");
+        lanes.act("vmm0", "status REMOVE");
+        lanes.act("vmm0", "request IPI (sync)");
+        lanes.act("ipi-vp0", "lands");
+        lanes.until_asleep("vp0");
+        CHECK(fast.status() == kRemoved);
+        CHECK(lanes.finish() ==
+              (wait == RemovalWait::removed ? EndReason::removed : EndReason::stuck));
+    }
+}
+
 }  // namespace vtlsim::tests

@@ -1,4 +1,6 @@
 // The VMM's instruction emulator: what it knows, reads and writes, and what it makes of the rest.
+#include <fmt/format.h>
+
 #include "model/vmm/x86emu.hpp"
 #include "tests/catch.hpp"
 #include "tests/model/world_rig.hpp"
@@ -136,6 +138,14 @@ TEST_CASE("emulator: results, registers and flags", "[model][emulator]") {
     CHECK(cmov.finish() == EndReason::guest_halted);
     CHECK(cmov.guest(Reg::rax) == 5);
     CHECK(cmov.guest(Reg::rsp) == ~u64{0});
+
+    // Before #3282 RSP went to the context's CR2 as well (hyperv-vtl.md 4.6).
+    for (auto where : {EmulatorSetRsp::head, EmulatorSetRsp::pre3282}) {
+        Run rsp("mov rsp, [rbx]\nhlt", {{Reg::rbx, kNowhere}, {Reg::cr2, 0x1234}});
+        rsp.config.switches.emulator_set_rsp = where;
+        CHECK(rsp.finish() == EndReason::guest_halted);
+        CHECK(rsp.value("context.cr2") == (where == EmulatorSetRsp::head ? 0x1234 : ~u64{0}));
+    }
 
     // AF, which AND leaves undefined, stays; SF, ZF and PF are those of the result.
     Run logic("and dword [rbx], 0\nhlt", {{Reg::rbx, kNowhere}, {Reg::rflags, 0x8D7}});
@@ -321,7 +331,14 @@ TEST_CASE("emulator: translations under page tables", "[model][emulator]") {
         page_tables(modify);
         CHECK(modify.finish() == EndReason::guest_halted);
         CHECK(accesses(modify) == Texts{"r 7000010 4", "w 7000010 4"});
-        CHECK(translated(modify) == std::vector<u64>{0x203});
+        // That one is of a write: the read asks, forgets it, and the write asks again.
+        CHECK(modify.value("message.access") == 1);
+        CHECK(translated(modify) == std::vector<u64>{0x203, 0x203});
+        Run load("mov eax, [rbx]\nmov [rbx], eax\nhlt", {{Reg::rbx, 0x203010}});
+        load.config.switches.vp_runner = runner;
+        page_tables(load);
+        CHECK(load.finish() == EndReason::guest_halted);
+        CHECK(translated(load).empty());
 
         // It remembers one: reads and writes that take turns ask each time.
         Run moves("rep movsb\nhlt", {{Reg::rsi, 0x203000}, {Reg::rdi, 0x200FFF}, {Reg::rcx, 2}});

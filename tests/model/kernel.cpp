@@ -229,6 +229,8 @@ TEST_CASE("switches: the defaults of the reference", "[model]") {
         {"icr_write", "drains"},
         {"reason_merge", "first_wins"},
         {"intercept_delivery", "intercept_page"},
+        {"removal_wait", "removed"},
+        {"emulator_set_rsp", "head"},
     };
     CHECK(switch_rows().size() == std::size(kDefaults));
     for (const auto& [name, value] : kDefaults) {

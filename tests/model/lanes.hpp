@@ -130,6 +130,13 @@ inline std::vector<SmallWorld> small_worlds() {
         c.events.push_back({.free = true, .vp = 1, .vector = 0x41});
         c.events.push_back({.free = true, .vp = 1, .for_vtl = 0, .vector = 0x42});
     });
+    add("signals", kMany, [&](WorldConfig& c) {
+        two(c);
+        c.switches.vmm_fix = VmmFix::V2;
+        c.events.push_back({.free = true, .action = PinnedAction::signal});
+        c.events.push_back({.free = true, .vp = 1, .action = PinnedAction::signal});
+        c.events.push_back({.address = kGuestCode + 3, .action = PinnedAction::signal});
+    });
     add("pinned events", kMany, [&](WorldConfig& c) {
         c.events.push_back({.address = kGuestCode + 3, .vector = 0x41});
         c.events.push_back({.address = kGuestCode + 3, .action = PinnedAction::stop});

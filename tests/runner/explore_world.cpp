@@ -142,6 +142,28 @@ TEST_CASE("jobs and the reduction change nothing of what is found in a world", "
     }
 }
 
+TEST_CASE("signals are choices: with the fixed driver they break nothing", "[explore-world]") {
+    const std::string without = sidecar("asyncstarting");
+    std::string with = without;
+    with.insert(with.rfind(",\n      \"expect\""), R"(,"events":[{"do":"signal"}])");
+    const auto plain = explored(without, bounded(1));
+    const auto signals = explored(with, bounded(1));
+    CHECK(signals->exploration.search.complete);
+    CHECK(signals->preemptions() == plain->preemptions());
+    CHECK(signals->exploration.search.states > plain->exploration.search.states * 2);
+}
+
+TEST_CASE("the stored driver's wait for a removed VP may not end", "[explore-world]") {
+    const auto hotplug = [](const std::string& wait) {
+        std::string text = sidecar("asyncstarting", ",\"removal_wait\":\"" + wait + "\"");
+        text.insert(1, "\"hotplug\":true,\"invariants\":[\"no-lost-wakeup\"],");
+        return explored(text, bounded(1));
+    };
+    CHECK(hotplug("removed")->preemptions().empty());
+    CHECK(hotplug("remove_stored")->preemptions() ==
+          std::map<std::string, u32>{{"no-lost-wakeup", 1}});
+}
+
 TEST_CASE("walks find the race, and their schedules are made small", "[explore-world]") {
     SearchOptions options;
     options.mode = Mode::random;

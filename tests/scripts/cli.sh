@@ -123,7 +123,7 @@ for format in html json lanes mermaid perfetto svg; do
     expect 3 '' trace endless.json --format $format
 done
 expect 2 "vtlsim: check needs a scenario file or a folder $hint" check
-expect 2 "vtlsim: what: colours not in {switches,kvm-switches,events,registers,instructions} $hint" list colours
+expect 2 "vtlsim: what: colours not in {switches,kvm-switches,invariants,events,registers,instructions} $hint" list colours
 expect 0 '' --help
 expect 0 '' run --help
 expect 0 '' --version
@@ -133,7 +133,7 @@ expect_out '2 files are well-formed' 0 '' check pass.json fail.json
 expect_out '1 file is well-formed' 0 '' check pass.json
 expect_out '' 2 "$bad" check pass.json bad.json
 expect_out '' 2 'empty:1:1: no scenario (*.json) in this folder' check empty
-for what in switches kvm-switches events registers instructions; do
+for what in switches kvm-switches invariants events registers instructions; do
     expect 0 '' list "$what"
     [[ -s out ]] || problem "list $what prints nothing"
 done
