@@ -24,10 +24,11 @@ bool has_one_byte(const Opcode& op, bool long_code, bool protect) {
         case 0xC4:  // LES, LDS, VEX
         case 0xC5:
             return !long_code && !op.register_operand();
-        case 0xCC:  // INT3, INT n, IRET
+        case 0xCC:  // INT3, INT n
         case 0xCD:
-        case 0xCF:
             return !protect;
+        case 0xCF:  // IRET
+            return !protect || long_code;
         case 0xD8:
         case 0xDA:
         case 0xDC:
@@ -93,9 +94,28 @@ bool has_two_byte(const Opcode& op, bool long_code) {
     return false;
 }
 
+// What is decoded, and missed only when it is to be executed.
+bool is_decoded(const Opcode& op) {
+    switch (op.value) {
+        case 0xC8:
+        case 0xCC:
+        case 0xCD:
+        case 0xCF:
+        case 0xF1:
+        case 0x0F19:
+        case 0x0F1C:
+        case 0x0F1D:
+        case 0x0F1E:
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace
 
 bool emulator_has(const Opcode& op, bool long_code, bool protect) {
+    if (op.lock && is_decoded(op)) return true;  // #UD comes first
     return op.value >= 0x0F00 ? has_two_byte(op, long_code) : has_one_byte(op, long_code, protect);
 }
 

@@ -68,7 +68,24 @@ sim::Outcome ModelVm::without_mmio(sim::Outcome outcome) const {
     const auto* exit = std::get_if<sim::Exit>(&outcome);
     const bool data = exit != nullptr && exit->kind == sim::ExitKind::memory &&
                       exit->access != sim::Access::execute;
-    return data && !by_hardware() ? sim::Shutdown{} : outcome;
+    if (!data || by_hardware()) return outcome;
+    return sim::Shutdown{};
+}
+
+// What a delivery that ends in a triple fault has done before is not known for these.
+const char* ModelVm::unknown_shutdown() const {
+    if (by_hardware()) return nullptr;
+    constexpr u64 kFrame = 48;  // the longest
+    const u64 mask = code_mode() == 0 ? ~u64{0} : 0xFFFFFFFF;
+    const u64 top = cpu_->get(Reg::ss_base) + cpu_->get(Reg::rsp);
+    const auto ram = [&](u64 at) { return machine_.is_ram(0, at & mask, 1); };
+    if (ram(top - 1) && !ram(top - kFrame)) {
+        return "a delivery whose stack begins in RAM and ends in MMIO";
+    }
+    const u64 sp = cpu_->get(Reg::rsp) & 0xFFFF;
+    const bool real = (cpu_->get(Reg::cr0) & 1) == 0;
+    if (real && sp < 16 && sp % 2 != 0) return "a stack of real mode that wraps within a word";
+    return nullptr;
 }
 
 // KVM sets RF for a fault, and emulates INT for it in real mode, which does not clear it.

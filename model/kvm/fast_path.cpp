@@ -1,5 +1,4 @@
 #include "model/kvm/model_vm.hpp"
-#include "sim/decode/decoder.hpp"
 
 namespace vtlsim::model::kvm {
 
@@ -27,14 +26,9 @@ void ModelVm::latch(const Exit& exit) {
 }
 
 std::optional<u8> ModelVm::length_at_rip() const {
-    std::vector<u8> bytes = cpu_->peek_code(linear_rip(), sim::kMaxInsnLength);
+    const std::vector<u8> bytes = cpu_->peek_code(linear_rip(), sim::kMaxInsnLength);
     if (bytes.empty()) return std::nullopt;
-    bytes.resize(sim::kMaxInsnLength);
-    constexpr sim::CodeMode kModes[] = {sim::CodeMode::long64, sim::CodeMode::prot32,
-                                        sim::CodeMode::prot16};
-    const sim::Block block =
-        sim::decode_one(std::span<const u8, sim::kMaxInsnLength>(bytes.data(), sim::kMaxInsnLength),
-                        kModes[code_mode()]);
+    const sim::Block block = decoded(bytes);
     if (block.count == 0) return std::nullopt;
     return block.ops[0].length;
 }

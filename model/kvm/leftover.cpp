@@ -55,7 +55,30 @@ std::optional<ModelVm::Loan> ModelVm::lend_leftover() {
     machine_.set_ram(0, few);
     cpu_->set_deliver_faults(false);
     watcher_->logging = false;
-    const sim::Outcome outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
+    sim::Outcome outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
+    u64 size = 0;
+    if (const auto* first = std::get_if<Exit>(&outcome);
+        first != nullptr && first->kind == sim::ExitKind::memory) {
+        // An access that goes on in the next page exits there again.
+        size = first->size;
+        const Exit found = *first;
+        const u64 next = found.gpa + size;
+        if ((next & sim::kPageMask) == 0) {
+            few.push_back({next - sim::kPageSize, next - 1});
+            std::sort(few.begin(), few.end(),
+                      [](const auto& a, const auto& b) { return a.first < b.first; });
+            machine_.set_ram(0, few);
+            cpu_->set_state(state);
+            const sim::Outcome more = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
+            const auto* second = std::get_if<Exit>(&more);
+            if (second != nullptr && second->gpa == next) {
+                size += second->size;
+            } else if (second == nullptr) {  // the next page is the code's
+                size = std::max<u64>(size, decoded_size());
+            }
+        }
+        outcome = found;
+    }
     watcher_->logging = true;
     cpu_->set_deliver_faults(true);
     machine_.set_ram(0, ram_of(guest_));
@@ -69,13 +92,17 @@ std::optional<ModelVm::Loan> ModelVm::lend_leftover() {
         op.value != 0 ? op : opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15), code_mode() == 0);
     const bool reads = exit->access == sim::Access::read || here.reads_destination();
     if (!reads || !machine_.is_ram(0, exit->gpa, exit->size)) return std::nullopt;
+    if (!machine_.is_ram(0, exit->gpa, size)) {
+        not_modelled("a read of RAM and MMIO that gets what was left over of another one");
+        return std::nullopt;
+    }
     if (here.value == 0xA6 || here.value == 0xA7) {
         not_modelled("CMPS that gets what was left over of another read");
         return std::nullopt;
     }
-    const auto data = take_leftover(exit->size);
+    const auto data = take_leftover(size);
     if (!data) return std::nullopt;
-    Loan loan{exit->gpa, std::vector<u8>(exit->size), *data, here.reads_destination()};
+    Loan loan{exit->gpa, std::vector<u8>(size), *data, here.reads_destination()};
     machine_.read(loan.at, loan.before);
     if (!machine_.write(loan.at, loan.lent)) not_modelled("out of memory");
     return loan;

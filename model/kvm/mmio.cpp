@@ -19,6 +19,7 @@ namespace {
 constexpr u64 kTf = 0x100, kRf = 0x10000, kZf = 0x40, kPf = 4;
 constexpr u64 kStatus = 0x8D5;  // OF, SF, ZF, AF, PF, CF
 constexpr u64 kPiece = 8;
+constexpr u16 kPopf = 0x9D, kIret = 0xCF, kLeave = 0xC9, kPopa = 0x61;
 // The emulator goes back to the guest when RCX is a multiple of this (x86_emulate_insn).
 constexpr u64 kIterations = 1024;
 
@@ -49,9 +50,7 @@ void ModelVm::write_back_flags_of_rep(const Opcode& op) {
 
 ModelVm::Next ModelVm::mmio(const Exit& exit) {
     if (exit.access == sim::Access::execute) {
-        stop(ExitReason::internal_error);
-        run_.suberror = 1;  // KVM_INTERNAL_ERROR_EMULATION: no code to fetch
-        return Next::userspace;
+        return emulation_fails();  // no code to fetch
     }
     decode(exit);
     mmio_ = {};
@@ -76,15 +75,15 @@ ModelVm::Next ModelVm::mmio(const Exit& exit) {
     }
     const bool writes = exit.access == sim::Access::write && !op.reads_destination();
     if (!writes && makes_interrupt(op)) return not_modelled("INT n whose vectors are in MMIO");
-    if (writes || op.value == 0xA6 || op.value == 0xA7) return mmio_execute();
+    if (writes || !operands().empty()) return mmio_execute();
     mmio_.at = exit.gpa;
-    mmio_.left = exit.size;
+    mmio_.left = whole_access(exit.gpa, exit.size);
     if (op.far_pointer(code_mode() == 0)) {
         const u8 offset = op.wide ? 8 : (code_mode() == 2) == op.operand_size ? 4 : 2;
         mmio_.left = u64{offset} + 2;
     }
+    if (op.pops_segment()) mmio_.left = 2;  // whatever its operand size
     // LEAVE has moved RSP in the emulator's registers when it reads.
-    constexpr u16 kLeave = 0xC9;
     if (op.value == kLeave) {
         constexpr u64 kBig = 1 << 14;
         const bool big = (cpu_->get(Reg::ss_attr) & kBig) != 0;
@@ -99,7 +98,7 @@ ModelVm::Next ModelVm::mmio_read() {
     if (!leftover_) return mmio_read_exit();
     const auto data = take_leftover(mmio_.left);
     if (!data) return Next::userspace;
-    mmio_.reads.emplace_back(mmio_.at, *data);
+    mmio_.reads.emplace_back(mmio_.at - mmio_.shift, *data);
     mmio_.left = 0;
     return mmio_has_read();
 }
@@ -126,7 +125,7 @@ ModelVm::Next ModelVm::complete_mmio_read() {
     mmio_.pending = false;
     std::vector<u8> data = read_data_;
     data.resize(run_.length);
-    mmio_.reads.emplace_back(mmio_.at, data);
+    mmio_.reads.emplace_back(mmio_.at - mmio_.shift, data);
     mmio_.at += data.size();
     mmio_.left -= data.size();
     if (mmio_.left != 0) return mmio_read_exit();
@@ -141,34 +140,111 @@ ModelVm::Next ModelVm::mmio_execute() {
     return *next;
 }
 
-// CMPS reads its source first, then its destination; the executor looks at them the other way
-// round, and takes the second one from a page that is already there. True: there is one more to
-// read.
-bool ModelVm::cmps_operand() {
+// CMPS reads its source first, then its destination, which the executor looks at the other way
+// round. RETF, IRET and POPA read one slot after the other, where the executor finds the next one
+// in a page that is already there.
+std::vector<ModelVm::Operand> ModelVm::operands() {
     const Opcode& op = mmio_.op;
-    if (op.value != 0xA6 && op.value != 0xA7) return false;
-    const sim::CpuState& s = em_.registers_stale ? decoded_ : cpu_->state();
+    const sim::CpuState s = em_.registers_stale ? decoded_ : cpu_->state();
     const u64 mask =
         em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
-    const auto at = [&](Seg seg, Reg offset) {
-        const u64 linear = (code_mode() == 0 ? 0 : s[base_of(seg)]) + (s[offset] & mask);
-        return code_mode() == 0 ? linear : linear & 0xFFFFFFFF;
+    const auto linear = [&](Seg seg, u64 offset) {
+        const bool flat = code_mode() == 0 && seg != Seg::fs && seg != Seg::gs;
+        const u64 at = (flat ? 0 : s[base_of(seg)]) + offset;
+        return code_mode() == 0 ? at : at & 0xFFFFFFFF;
     };
-    mmio_.source = at(Seg::ds, Reg::rsi);
-    mmio_.first_is_mmio = !machine_.is_ram(0, mmio_.source, 1);
-    std::vector<u64> operands;
-    for (u64 linear : {at(Seg::ds, Reg::rsi), at(Seg::es, Reg::rdi)}) {
-        if (!machine_.is_ram(0, linear, 1)) operands.push_back(linear);
+    const u8 size = op.value == 0xA6 ? 1 : operand_bytes(op);
+    if (op.value == 0xA6 || op.value == 0xA7) {
+        mmio_.source = linear(op.segment_or(Seg::ds), s[Reg::rsi] & mask);
+        mmio_.first_is_mmio = !machine_.is_ram(0, mmio_.source, 1);
+        return {{mmio_.source, size}, {linear(Seg::es, s[Reg::rdi] & mask), size}};
     }
-    if (mmio_.operands >= operands.size()) return false;
-    mmio_.at = operands[mmio_.operands];
-    const u8 usual = code_mode() == 2 ? 2 : 4;
-    mmio_.left = op.value == 0xA6 ? 1 : op.wide ? 8 : !op.operand_size ? usual : usual == 4 ? 2 : 4;
-    const u64 far = operands.back() - operands.front() + mmio_.left - 1;
-    if (operands.size() == 2 && far < 2 * mmio_.left - 1) {
-        not_modelled("CMPS of MMIO addresses that overlap");
+    constexpr u64 kBig = 1 << 14, kSlotOfSp = 3;
+    const bool wide = code_mode() != 0 && (s[Reg::ss_attr] & kBig) != 0;
+    const u64 stack = code_mode() == 0 ? ~u64{0} : wide ? 0xFFFFFFFF : 0xFFFF;
+    const u64 slots = op.returns_far() ? 2 : op.value == kIret ? 3 : op.value == kPopa ? 8 : 0;
+    std::vector<Operand> out;
+    for (u64 i = 0; i < slots; ++i) {
+        if (op.value == kPopa && i == kSlotOfSp) continue;
+        out.push_back({linear(Seg::ss, (decoded_[Reg::rsp] + i * size) & stack), size});
     }
-    return true;
+    return out;
+}
+
+// Something: there is one more to read, or a fault.
+std::optional<ModelVm::Next> ModelVm::next_operand() {
+    const std::vector<Operand> all = operands();
+    std::vector<Operand> outside;
+    for (const Operand& o : all) {
+        const auto at = physical_of(o.linear);
+        if (!at && outside.size() >= mmio_.operands) {
+            queue_fault(not_present(o.linear));
+            return Next::guest;
+        }
+        if (at && !machine_.is_ram(0, *at, 1)) outside.push_back(o);
+    }
+    if (mmio_.operands >= outside.size()) return std::nullopt;
+    const bool cmps = (mmio_.op.value | 1) == 0xA7;
+    if (!cmps && outside.size() != all.size()) {
+        return not_modelled("several reads of a stack that is RAM and MMIO");
+    }
+    mmio_.at = outside[mmio_.operands].linear;
+    mmio_.left = outside[mmio_.operands].size;
+    const u64 far = outside.back().linear - outside.front().linear + mmio_.left - 1;
+    if (cmps && outside.size() == 2 && far < 2 * mmio_.left - 1) {
+        return not_modelled("CMPS of MMIO addresses that overlap");
+    }
+    // Each KVM_RUN begins the instruction again, with RSP as the pops before the exit have left it.
+    if (!cmps && mmio_.operands != 0) {
+        const u64 popped = mmio_.at - outside.front().linear;
+        mmio_.shift = mmio_.moved;
+        mmio_.moved += popped;
+        mmio_.at += mmio_.shift;
+        cpu_->set(Reg::rsp, cpu_->get(Reg::rsp) + popped);
+        if (mmio_.op.value == kPopa) show_popped();
+    }
+    return mmio_read();
+}
+
+// What POPA has read goes to the registers at once.
+void ModelVm::show_popped() {
+    constexpr Reg kOrder[] = {Reg::rdi, Reg::rsi, Reg::rbp, Reg::rbx, Reg::rdx, Reg::rcx, Reg::rax};
+    std::vector<u8> data;
+    for (const auto& [at, part] : mmio_.reads) data.insert(data.end(), part.begin(), part.end());
+    const std::size_t size = operand_bytes(mmio_.op);
+    for (std::size_t i = 0; i < mmio_.operands; ++i) {
+        u64 value = 0;
+        for (std::size_t b = size; b-- > 0;) value = value << 8 | data[i * size + b];
+        const u64 kept = size == 2 ? cpu_->get(kOrder[i]) & ~u64{0xFFFF} : 0;
+        cpu_->set(kOrder[i], kept | value);
+    }
+}
+
+// At `at` in MMIO the executor's exit has `size` bytes, up to the end of the page at most. Those of
+// the whole access, where it goes on in MMIO.
+u64 ModelVm::whole_access(u64 at, u64 size) {
+    const u64 next = at + size;
+    if ((next & sim::kPageMask) != 0 || machine_.is_ram(0, next, 1)) return size;
+    if (switches_.flaw == Flaw::split_reads_once) return size;
+    const sim::CpuState state = cpu_->state();
+    const sim::Memory memory = machine_.snapshot_memory();
+    std::vector<sim::RamRange> ram = ram_of(guest_);
+    ram.push_back({at & ~sim::kPageMask, next - 1});
+    std::sort(ram.begin(), ram.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    machine_.set_ram(0, ram);
+    cpu_->set_deliver_faults(false);
+    watcher_->logging = false;
+    const sim::Outcome outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
+    watcher_->logging = true;
+    cpu_->set_deliver_faults(true);
+    machine_.set_ram(0, ram_of(guest_));
+    machine_.set_memory(memory);
+    cpu_->set_state(state);
+    const auto* exit = std::get_if<Exit>(&outcome);
+    const bool goes_on =
+        exit != nullptr && exit->kind == sim::ExitKind::memory && exit->gpa == next;
+    return goes_on ? size + exit->size : size;
 }
 
 std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
@@ -182,13 +258,14 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
         keep_leftover();
         return emulator_done(false, true);
     }
-    if (cmps_operand()) return problem_.empty() ? mmio_read() : Next::userspace;
+    if (const auto next = next_operand()) return next;
 
     // The old decode: RIP, RFLAGS, and the operands where userspace has written GPRs since.
     sim::CpuState s = users;
     if (stale) {
         for (std::size_t i = 0; i < 16; ++i) s[sim::gpr(i)] = decoded_[sim::gpr(i)];
     }
+    if (!stale) s[Reg::rsp] -= mmio_.moved;
     s[Reg::rip] = em_.rip;
     s[Reg::rflags] = em_.rflags & ~kTf & ~kRf;
     s[Reg::shadow] = 0;
@@ -253,7 +330,8 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
             return std::nullopt;
         }
         mmio_.at = exit->gpa;
-        mmio_.left = exit->size;
+        mmio_.shift = 0;
+        mmio_.left = stale ? exit->size : whole_access(exit->gpa, exit->size);
         return mmio_read();
     }
     const std::vector<u8> zeros(sim::kPageSize);
@@ -263,7 +341,7 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     if (rewritten && !machine_.write(mmio_.code_at, code)) return not_modelled("out of memory");
     if (const auto* fault = std::get_if<sim::Fault>(&outcome)) {
         cpu_->set_state(users);
-        queue_fault(*fault);
+        queue_fault(own_fault(op, *fault));
         return Next::guest;
     }
     if (std::holds_alternative<sim::NotModelled>(outcome)) return handle(outcome);
@@ -272,7 +350,8 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     if (rep) after[Reg::rcx] = s[Reg::rcx] = count;
     ++steps_;
     if (steps_left_ > 0) --steps_left_;
-    em_.rflags = (after[Reg::rflags] & ~kRf & ~kTf) | (em_.rflags & (kTf | kRf));
+    const u64 keeps = op.value == kPopf || op.value == kIret ? kRf : kTf | kRf;
+    em_.rflags = (after[Reg::rflags] & ~kRf & ~(keeps & kTf)) | (em_.rflags & keeps);
     sim::CpuState result = after;
     result[Reg::rip] = users[Reg::rip];
     result[Reg::rflags] = users[Reg::rflags];
@@ -282,7 +361,12 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     // string, which are stepped from what userspace wrote.
     if (stale) {
         for (std::size_t i = 0; i < 16; ++i) result[sim::gpr(i)] = users[sim::gpr(i)];
+        for (std::size_t i = 0; op.value == kPopa && i < 8; ++i)
+            result[sim::gpr(i)] = after[sim::gpr(i)];
+        if (op.value == kLeave) result[Reg::rbp] = after[Reg::rbp];
     }
+    if (stale && op.uses_stack()) result[Reg::rsp] = after[Reg::rsp];
+    result[Reg::rsp] += mmio_.moved;
     cpu_->set_state(result);
     if (stale && op.is_string()) {
         for (Reg reg : {Reg::rsi, Reg::rdi}) {
@@ -295,7 +379,8 @@ std::optional<ModelVm::Next> ModelVm::mmio_iteration() {
     mmio_.operands = 0;
     // Each access of an instruction that makes several (PUSHA) replaces the fragments of the last.
     u64 end = 0;
-    for (const auto& [at, data] : watcher_->stores) {
+    for (auto& [at, data] : watcher_->stores) {
+        if (op.pushes_segment() && data.size() == 4) data.resize(2);
         if (at != end) mmio_.writes.clear();
         add_write_pieces(at, data);
         end = at + data.size();

@@ -7,6 +7,7 @@
 //   fast_path.cpp    exits of a CPU with VMX or SVM: IN and OUT, and the vendor's skip
 //   slow_path.cpp    the full emulator: IN, OUT, INS, OUTS
 //   mmio.cpp         accesses to what is not RAM, always by the emulator
+//   own_way.cpp      what the emulator does otherwise than the manual
 //   leftover.cpp     data of a read that the emulator gives to another one
 //   completion.cpp   what the next KVM_RUN does with a pending exit
 //   guest_debug.cpp  single-step, breakpoints, TF
@@ -20,8 +21,24 @@
 #include "model/kvm/switches.hpp"
 #include "model/kvm/vm.hpp"
 #include "model/log/event_log.hpp"
+#include "sim/decode/code_cache.hpp"
 
 namespace vtlsim::model::kvm {
+
+// What the emulator does otherwise than the executor with the instruction at hand (own_way.cpp).
+struct OwnWay {
+    enum Kind : u8 {
+        none,
+        result,       // other flags, another width: one instruction, which is then corrected
+        reads_first,  // its operand in MMIO is read before #UD or #GP is found
+        faults,
+        missing,  // the model has no rule for it
+    } kind = none;
+    sim::Fault fault{};
+    u64 at = 0;  // reads_first: physical
+    u8 size = 0;
+    const char* what = "";  // missing
+};
 
 // complete_userspace_io: what the next KVM_RUN calls.
 enum class Completion : u8 {
@@ -148,7 +165,14 @@ class ModelVm final : public Vm {
     Next mmio_execute();
     std::optional<Next> mmio_iteration();  // nothing: a REP goes on
     void write_back_flags_of_rep(const Opcode& op);
-    bool cmps_operand();
+    struct Operand {
+        u64 linear = 0;
+        u8 size = 0;
+    };
+    std::vector<Operand> operands();
+    std::optional<Next> next_operand();
+    void show_popped();
+    u64 whole_access(u64 at, u64 size);
     void add_write_pieces(u64 at, const std::vector<u8>& data);
     Next mmio_write_piece();
 
@@ -162,6 +186,29 @@ class ModelVm final : public Vm {
     };
     std::optional<Loan> lend_leftover();
     void take_back(const Loan& loan);
+
+    // own_way.cpp
+    OwnWay own_way();
+    Next emulate_own_way(const OwnWay& way);
+    Next emulation_fails();
+    sim::Seg segment_of_operand(const std::vector<u8>& code) const;
+    sim::Fault not_present(u64 linear, bool write = false) const;
+    bool overwrites_itself(const Opcode& op) const;
+    sim::Block decoded(std::vector<u8> code) const;  // one instruction in the mode at hand
+    u8 decoded_size() const;
+    std::optional<u64> operand_address(const std::vector<u8>& code) const;  // linear
+    u8 operand_bytes(const Opcode& op) const;
+    u64 own_flags(const Opcode& op, u64 rflags) const;
+    static sim::Fault own_fault(const Opcode& op, sim::Fault fault);
+    struct Kept {
+        u64 at = 0;  // physical
+        std::array<u8, 2> bytes{};
+    };
+    std::optional<Kept> keep_of_push(const Opcode& op) const;
+    void put_back(const Kept& kept);
+    void note_artefacts();
+    void pass_int3();
+    const char* unknown_shutdown() const;
 
     // completion.cpp
     Next complete();
@@ -264,9 +311,11 @@ class ModelVm final : public Vm {
         u64 left = 0;                                         // bytes of the access from `at`
         std::vector<std::pair<u64, std::vector<u8>>> writes;  // to come
         bool pending = false;                                 // a read exit is at hand
-        u32 operands = 0;                                     // CMPS: how many have been read
-        bool first_is_mmio = false;                           // CMPS: its source, at `source`
-        u64 source = 0;                                       // linear
+        u32 operands = 0;                                     // of several: how many have been read
+        // Several pops: how far RSP is ahead of the decode's, and the address of the read at hand.
+        u64 moved = 0, shift = 0;
+        bool first_is_mmio = false;  // CMPS: its source, at `source`
+        u64 source = 0;              // linear
         Opcode op;
         std::vector<u8> code;  // the instruction as it was decoded, and where
         u64 code_at = 0;

@@ -39,6 +39,42 @@ bool Opcode::reads_destination() const {
     }
 }
 
+sim::Seg Opcode::segment_or(sim::Seg usual) const {
+    switch (segment) {
+        case 0x26:
+            return sim::Seg::es;
+        case 0x2E:
+            return sim::Seg::cs;
+        case 0x36:
+            return sim::Seg::ss;
+        case 0x3E:
+            return sim::Seg::ds;
+        case 0x64:
+            return sim::Seg::fs;
+        case 0x65:
+            return sim::Seg::gs;
+        default:
+            return usual;
+    }
+}
+
+bool Opcode::pushes_segment() const {
+    return value == 0x06 || value == 0x0E || value == 0x16 || value == 0x1E || value == 0x0FA0 ||
+           value == 0x0FA8;
+}
+
+// POP, RET, LEAVE and PUSH or CALL with a memory operand.
+bool Opcode::uses_stack() const {
+    const u8 field = modrm >> 3 & 7;
+    return (value >= 0x58 && value <= 0x5F) || value == 0x61 || value == 0x8F || value == 0x9D ||
+           value == 0xC2 || value == 0xC3 || value == 0xC9 || returns_far() || value == 0xCF ||
+           pops_segment() || (value == 0xFF && (field == 2 || field == 3 || field == 6));
+}
+
+bool Opcode::pops_segment() const {
+    return value == 0x07 || value == 0x17 || value == 0x1F || value == 0x0FA1 || value == 0x0FA9;
+}
+
 bool Opcode::far_pointer(bool long_code) const {
     switch (value) {
         case 0xC4:
@@ -71,12 +107,15 @@ Opcode opcode_of(std::span<const u8> instruction, bool long_code) {
                 out.operand_size = true;
                 continue;
             case 0xF0:
+                out.lock = true;
+                continue;
             case 0x26:
             case 0x2E:
             case 0x36:
             case 0x3E:
             case 0x64:
             case 0x65:
+                out.segment = b;
                 continue;
             case 0x0F:
                 if (i + 1 < instruction.size())

@@ -16,6 +16,8 @@ constexpr u32 kUninitialized = 1, kHalted = 3;
 constexpr u64 kZf = 0x40, kTf = 0x100, kRf = 0x10000;
 // The emulator goes back to the guest when RCX is a multiple of this (x86_emulate_insn).
 constexpr u64 kIterations = 1024;
+constexpr char kEventWaits[] =
+    "an event waits between emulated instructions: the host's scheduler decides how long";
 
 }  // namespace
 
@@ -110,12 +112,15 @@ ModelVm::Next ModelVm::enter() {
 ModelVm::Next ModelVm::enter_guest(u64 steps) {
     const bool looks = debug_.single_step || debug_.use_hw_bp || debug_.use_sw_bp;
     const bool tf = (get_rflags() & kTf) != 0;
+    const OwnWay way = own_way();
     if (!by_hardware()) {
         if (const u64 hit = emulator_breakpoints(); hit != 0) return debug_exit(hit | kActiveLow);
+        if (way.kind != OwnWay::none) return emulate_own_way(way);
         if (stepping() || tf || halt_request_ || watches_data()) return emulate_one();
     } else if (looks && moves_debug_register()) {
         return not_modelled("MOV DR under KVM_SET_GUEST_DEBUG");
     }
+    if (way.kind != OwnWay::none) return emulate_own_way(way);
     load_breakpoints(true);
     cpu_->set_deliver_faults(!looks || !by_hardware());
     const bool nmi = cpu_->get(Reg::nmi_pending) != 0;
@@ -123,12 +128,15 @@ ModelVm::Next ModelVm::enter_guest(u64 steps) {
     const sim::Outcome outcome = execute(looks ? 1 : steps);
     const bool event = events_.nmi_pending || events_.interrupt_injected;
     if (!by_hardware() && event && steps_ > before + 1) {
-        undetermined_ =
-            "an event waits between emulated instructions: the host's scheduler decides how long";
+        undetermined_ = kEventWaits;
     }
     cpu_->set_deliver_faults(true);
     load_breakpoints(false);
-    if (nmi && std::holds_alternative<sim::Shutdown>(outcome)) return stop(ExitReason::shutdown);
+    if (event && std::holds_alternative<sim::Paused>(outcome)) undetermined_ = kEventWaits;
+    if (nmi && std::holds_alternative<sim::Shutdown>(outcome)) {
+        if (const char* what = unknown_shutdown()) return not_modelled(what);
+        return stop(ExitReason::shutdown);
+    }
     return handle(outcome);
 }
 
@@ -159,7 +167,11 @@ ModelVm::Next ModelVm::emulate_one() {
     const u64 rcx = cpu_->get(Reg::rcx);
     if (rep) cpu_->set(Reg::rcx, now);
     cpu_->set_deliver_faults(false);
-    const sim::Outcome outcome = execute(1);
+    const std::optional<Kept> kept = keep_of_push(op);
+    watcher_->alone = true;
+    sim::Outcome outcome = execute(1);
+    watcher_->alone = false;
+    if (auto* own = std::get_if<sim::Fault>(&outcome)) *own = own_fault(op, *own);
     if (rep) {
         const u64 left = (count - now + (cpu_->get(Reg::rcx) & mask)) & mask;
         cpu_->set(Reg::rcx, size == 2 ? (rcx & ~mask) | left : left);
@@ -179,7 +191,8 @@ ModelVm::Next ModelVm::emulate_one() {
         return halt_is_due() ? stop(ExitReason::hlt) : Next::guest;
     }
     events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
-    u64 after = cpu_->get(Reg::rflags);
+    if (kept) put_back(*kept);
+    u64 after = own_flags(op, cpu_->get(Reg::rflags));
     if (rep) {
         after |= rflags & kTf;
         const bool zero = (after & kZf) != 0;
@@ -216,9 +229,9 @@ bool ModelVm::can_emulate() const {
     const bool long_code = code_mode() == 0;
     const Opcode op = opcode_of(code, long_code);
     constexpr u16 kEnter = 0xC8;
-    if (op.value == kEnter) {  // without a nesting level only, which is its last byte
+    if (op.value == kEnter && !op.lock) {  // without a nesting level only: its last byte, modulo 32
         const std::size_t length = length_at_rip().value_or(0);
-        return length == 0 || length > code.size() || code[length - 1] == 0;
+        return length == 0 || length > code.size() || code[length - 1] % 32 == 0;
     }
     return emulator_has(op, long_code, (cpu_->get(Reg::cr0) & 1) != 0);
 }
@@ -236,7 +249,7 @@ sim::Outcome ModelVm::execute(u64 steps, u64 iterations) {
     const std::array<u64, 4> selectors = data_selectors();
     const sim::Outcome outcome =
         cpu_->run({.steps = steps, .iterations = iterations},
-                  log_ != nullptr || !by_hardware() ? watcher_.get() : nullptr);
+                  log_ != nullptr || switches_.kvm == Version::slow ? watcher_.get() : nullptr);
     const u64 done = cpu_->steps() - before;
     steps_ += done;
     run_from_ = cpu_->steps();
@@ -273,9 +286,8 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
         return Next::guest;
     }
     if (std::holds_alternative<sim::Paused>(outcome)) {
-        stop(ExitReason::internal_error);
-        run_.suberror = 1;  // KVM_INTERNAL_ERROR_EMULATION
-        return Next::userspace;
+        if (own_way().kind != OwnWay::none) return Next::guest;
+        return emulation_fails();
     }
     if (std::holds_alternative<sim::Halted>(outcome)) {
         cpu_->set(Reg::activity, 0);  // the LAPIC is userspace's: the vCPU stays runnable
@@ -290,6 +302,8 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
             opcode_of(cpu_->peek_code(linear_rip(), 15), code_mode() == 0).value == kEnter) {
             undetermined_ = "what an ENTER that faults has pushed is up to the processor";
         }
+        pass_int3();
+        if (const char* what = unknown_shutdown()) return not_modelled(what);
         // KVM sets RF when it injects a fault, before it finds that this cannot be delivered.
         if (!by_hardware() && !injecting_trap_) {
             cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);

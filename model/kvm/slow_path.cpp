@@ -136,12 +136,7 @@ bool ModelVm::string_address(u64 offset, Seg segment, bool write, std::vector<u6
         const bool same_page = i != 0 && (linear & sim::kPageMask) != 0;
         const auto at = same_page ? std::optional(physical.back() + 1) : physical_of(linear);
         if (!at) {
-            // Not present: all that is mapped can be written, by everybody (initial_memory).
-            const bool user = sim::cpl(cpu_->state()) == 3;
-            queue_fault({.vector = sim::Vector::pf,
-                         .has_error_code = true,
-                         .error_code = (write ? 2u : 0u) | (user ? 4u : 0u),
-                         .cr2 = linear});
+            queue_fault(not_present(linear, write));
             return false;
         }
         physical.push_back(*at);

@@ -13,10 +13,15 @@ class ModelVm::Watcher final : public sim::Observer {
 
     bool before_instruction(const sim::Cpu& cpu, u64 rip) override {
         if (!logging) return false;
-        vm_.delivering_ = false;
+        vm_.delivering_ = traps = false;
         vm_.begun_ = {rip, cpu.get(sim::Reg::rcx), cpu.get(sim::Reg::rflags)};
         vm_.first_of_handler_ = std::exchange(delivered, false);
-        if (!vm_.by_hardware() && !vm_.can_emulate()) return true;
+        if (vm_.by_hardware()) {
+            vm_.note_artefacts();
+        } else if (!vm_.can_emulate()) {
+            return true;
+        }
+        if (!alone && vm_.own_way().kind != OwnWay::none) return true;
         if (vm_.log_ == nullptr) return false;
         Event e;
         e.step = vm_.log_step(cpu);
@@ -37,6 +42,7 @@ class ModelVm::Watcher final : public sim::Observer {
     void delivering(const sim::Cpu& cpu, const sim::Fault& fault) override {
         if (!logging) return;
         vm_.delivering_ = !fault.software;  // INT n is an instruction
+        traps |= fault.software;
         delivered = vm_.keeps_rf(fault);
         if (vm_.may_wrap(fault)) vm_.not_modelled("an access that wraps at 4 GiB");
         if (vm_.log_ == nullptr) return;
@@ -51,6 +57,8 @@ class ModelVm::Watcher final : public sim::Observer {
     }
 
     bool logging = true;
+    bool traps = false;                                   // INT n or INT3 is being delivered
+    bool alone = false;                                   // the instruction's own way is seen to
     std::vector<std::pair<u64, std::vector<u8>>> stores;  // to watched pages
     bool delivered = false;                               // a fault that keeps RF, just now
 
