@@ -58,7 +58,11 @@ bool ModelVm::inject() {
 
 bool ModelVm::delivered(const std::optional<sim::Outcome>& outcome) {
     events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
-    if (!outcome) return true;
+    if (!outcome) {
+        watcher_->clears_ac = !by_hardware();
+        clear_ac();
+        return true;
+    }
     return handle(without_mmio(*outcome)) == Next::guest;
 }
 

@@ -108,6 +108,28 @@ std::optional<ModelVm::Loan> ModelVm::lend_leftover() {
     return loan;
 }
 
+// Native code whose write goes to MMIO: the emulator does its read of RAM, too.
+ModelVm::Next ModelVm::mmio_of_leftover() {
+    const Opcode& op = mmio_.op;
+    if (op.value != 0xA4 && op.value != 0xA5) {
+        const bool reads = op.uses_stack() || op.value == 0x8F;
+        return reads ? not_modelled("native code whose read of RAM gets what was left over")
+                     : mmio_execute();
+    }
+    const u64 mask =
+        em_.insn.address_size == 8 ? ~u64{0} : (u64{1} << 8 * em_.insn.address_size) - 1;
+    const auto at = cpu_->peek_physical(cpu_->get(Reg::rsi) & mask);
+    if (!at) return mmio_execute();
+    const auto data = take_leftover(op.value == 0xA4 ? 1 : operand_bytes(op));
+    if (!data) return Next::userspace;
+    Loan loan{*at, std::vector<u8>(data->size()), *data};
+    machine_.read(loan.at, loan.before);
+    if (!machine_.write(loan.at, loan.lent)) return not_modelled("out of memory");
+    const Next next = mmio_execute();
+    take_back(loan);
+    return next;
+}
+
 void ModelVm::take_back(const Loan& loan) {
     std::vector<u8> now(loan.lent.size());
     machine_.read(loan.at, now);

@@ -75,6 +75,7 @@ ModelVm::Next ModelVm::mmio(const Exit& exit) {
     }
     const bool writes = exit.access == sim::Access::write && !op.reads_destination();
     if (!writes && makes_interrupt(op)) return not_modelled("INT n whose vectors are in MMIO");
+    if (writes && leftover_ && by_hardware()) return mmio_of_leftover();
     if (writes || !operands().empty()) return mmio_execute();
     mmio_.at = exit.gpa;
     mmio_.left = whole_access(exit.gpa, exit.size);

@@ -32,7 +32,10 @@ struct OwnWay {
         result,       // other flags, another width: one instruction, which is then corrected
         reads_first,  // its operand in MMIO is read before #UD or #GP is found
         faults,
-        missing,  // the model has no rule for it
+        nop,
+        salc,           // SALC, which no manual has
+        undeliverable,  // INT 80h to FFh of real mode
+        missing,        // the model has no rule for it
     } kind = none;
     sim::Fault fault{};
     u64 at = 0;  // reads_first: physical
@@ -185,11 +188,14 @@ class ModelVm final : public Vm {
         bool keeps = false;  // the instruction writes there itself
     };
     std::optional<Loan> lend_leftover();
+    Next mmio_of_leftover();
     void take_back(const Loan& loan);
 
     // own_way.cpp
     OwnWay own_way();
     Next emulate_own_way(const OwnWay& way);
+    void decode_here();
+    Next push_interrupt();
     Next emulation_fails();
     sim::Seg segment_of_operand(const std::vector<u8>& code) const;
     sim::Fault not_present(u64 linear, bool write = false) const;
@@ -207,6 +213,7 @@ class ModelVm final : public Vm {
     std::optional<Kept> keep_of_push(const Opcode& op) const;
     void put_back(const Kept& kept);
     void note_artefacts();
+    bool clear_ac();
     void pass_int3();
     const char* unknown_shutdown() const;
 

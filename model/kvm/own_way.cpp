@@ -1,6 +1,7 @@
 // What KVM's emulator does otherwise than the manual says, and what kvm_pvm shows of native code
 // (observed, and read in arch/x86/kvm/emulate.c; docs/conform-kvm.md).
 #include <algorithm>
+#include <utility>
 
 #include "model/kvm/model_vm.hpp"
 #include "model/kvm/watcher.hpp"
@@ -15,7 +16,7 @@ namespace {
 
 constexpr u64 kCf = 1, kPf = 4, kAf = 0x10, kZf = 0x40, kSf = 0x80, kOf = 0x800;
 constexpr u16 kMovToSegment = 0x8E, kAam = 0xD4, kAad = 0xD5, kInt3 = 0xCC, kGroup6 = 0x0F00,
-              kSysret = 0x0F07;
+              kSysret = 0x0F07, kSalc = 0xD6, kInt = 0xCD, kPrefetch = 0x0F0D, kRsm = 0x0FAA;
 
 u8 field(const Opcode& op) { return op.modrm >> 3 & 7; }
 
@@ -131,6 +132,15 @@ OwnWay ModelVm::own_way() {
         return bad.kind != OwnWay::none ? bad : reads_first(2);
     }
     if (by_hardware() || !can_emulate()) return {};
+    if (op.value == kSalc && !long_code && !op.lock) return {.kind = OwnWay::salc};
+    if (op.value == kPrefetch && !op.lock) return {.kind = OwnWay::nop};
+    if (op.value == kRsm) return {.kind = OwnWay::faults, .fault = {.vector = sim::Vector::ud}};
+    const bool real = (cpu_->get(Reg::cr0) & 1) == 0;
+    if (op.value == kInt && real && op.modrm >= 0x80 && !op.lock) {
+        constexpr u64 kNegative = 0x200;
+        if (cpu_->get(Reg::idtr_base) < kNegative) return {.kind = OwnWay::undeliverable};
+        return {.kind = OwnWay::missing, .what = "INT 80h to FFh of real mode with another IVT"};
+    }
     if (op.value == kAam || op.value == kAad || is_ltr(op)) return {.kind = OwnWay::result};
     if (op.pushes_segment() && operand_bytes(op) == 4) return {.kind = OwnWay::result};
     const bool nop = op.value == 0x0F19 || op.value == 0x0F1C || op.value == 0x0F1D;
@@ -190,9 +200,55 @@ ModelVm::Next ModelVm::emulate_own_way(const OwnWay& way) {
             exit.size = way.size;
             return handle(sim::Outcome{exit});
         }
+        case OwnWay::salc: {
+            const u64 rax = cpu_->get(Reg::rax) & ~u64{0xFF};
+            cpu_->set(Reg::rax, rax | ((get_rflags() & kCf) != 0 ? 0xFF : 0));
+            [[fallthrough]];
+        }
+        case OwnWay::nop: {
+            decode_here();
+            const Next next = emulator_done(false, true);
+            return next == Next::guest && halt_is_due() ? stop(ExitReason::hlt) : next;
+        }
+        case OwnWay::undeliverable:
+            return push_interrupt();
         default:
             return emulate_one();
     }
+}
+
+void ModelVm::decode_here() {
+    sim::Exit exit;
+    exit.length = length_at_rip().value_or(0);
+    decode(exit);
+}
+
+// INT 80h to FFh of real mode: the emulator takes the number for a signed one and looks for the
+// vector below the IVT, where nothing is. It has pushed the frame then, and changes nothing else:
+// the INT is executed again and again.
+ModelVm::Next ModelVm::push_interrupt() {
+    const Opcode op = opcode_of(cpu_->peek_code(cpu_->linear_ip(), sim::kMaxInsnLength), false);
+    const u64 size = operand_bytes(op);
+    decode_here();
+    mmio_ = {};
+    u64 sp = cpu_->get(Reg::rsp);
+    for (u64 value : {em_.rflags, cpu_->get(Reg::cs), em_.next_rip}) {
+        sp = (sp - size) & 0xFFFF;
+        std::vector<u8> data(size);
+        for (u64 i = 0; i < size; ++i) data[i] = static_cast<u8>(value >> 8 * i);
+        const u64 at = cpu_->get(Reg::ss_base) + sp;
+        if (!machine_.is_ram(0, at, size)) {
+            mmio_.writes.clear();
+            add_write_pieces(at, data);
+        } else if (!machine_.write(at, data)) {
+            return not_modelled("out of memory");
+        }
+    }
+    constexpr u64 kTf = 0x100, kIf = 0x200, kRf = 0x10000, kAc = 0x40000;
+    const bool to_userspace = !mmio_.writes.empty();
+    const Next next = !to_userspace && (em_.tf || stepping()) ? do_singlestep() : Next::guest;
+    set_rflags(em_.rflags & ~(kTf | kIf | kRf | kAc));
+    return to_userspace ? mmio_write_piece() : next;
 }
 
 // em_aam and em_aad take the flags from an OR of the whole destination with 0.
@@ -262,11 +318,20 @@ void ModelVm::note_artefacts() {
     }
 }
 
+// True: it was due.
+bool ModelVm::clear_ac() {
+    constexpr u64 kAc = 0x40000;
+    if (!std::exchange(watcher_->clears_ac, false)) return false;
+    cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) & ~kAc);
+    return true;
+}
+
 // A native INT3 whose delivery ends in a triple fault has been a trap: RIP is behind it.
 void ModelVm::pass_int3() {
     if (switches_.kvm != Version::slow || !by_hardware()) return;
     const Opcode op = opcode_of(cpu_->peek_code(linear_rip(), sim::kMaxInsnLength), true);
-    if (op.value == kInt3 && watcher_->traps)
+    const bool trap = watcher_->first && watcher_->first->software;
+    if (op.value == kInt3 && trap)
         cpu_->set(Reg::rip, cpu_->get(Reg::rip) + length_at_rip().value_or(0));
 }
 

@@ -286,7 +286,7 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
         return Next::guest;
     }
     if (std::holds_alternative<sim::Paused>(outcome)) {
-        if (own_way().kind != OwnWay::none) return Next::guest;
+        if (clear_ac() || own_way().kind != OwnWay::none) return Next::guest;
         return emulation_fails();
     }
     if (std::holds_alternative<sim::Halted>(outcome)) {
@@ -305,7 +305,8 @@ ModelVm::Next ModelVm::handle(const sim::Outcome& outcome) {
         pass_int3();
         if (const char* what = unknown_shutdown()) return not_modelled(what);
         // KVM sets RF when it injects a fault, before it finds that this cannot be delivered.
-        if (!by_hardware() && !injecting_trap_) {
+        const bool trap = watcher_->first && watcher_->first->vector == sim::Vector::db;
+        if (!by_hardware() && !injecting_trap_ && !trap) {
             cpu_->set(Reg::rflags, cpu_->get(Reg::rflags) | kRf);
         }
         return stop(ExitReason::shutdown);

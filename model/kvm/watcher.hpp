@@ -1,6 +1,7 @@
 // What the model hears of the guest's execution: for the log, and for MMIO.
 #pragma once
 
+#include <optional>
 #include <utility>
 
 #include "model/kvm/model_vm.hpp"
@@ -13,7 +14,9 @@ class ModelVm::Watcher final : public sim::Observer {
 
     bool before_instruction(const sim::Cpu& cpu, u64 rip) override {
         if (!logging) return false;
-        vm_.delivering_ = traps = false;
+        if (clears_ac) return true;
+        vm_.delivering_ = false;
+        first.reset();
         vm_.begun_ = {rip, cpu.get(sim::Reg::rcx), cpu.get(sim::Reg::rflags)};
         vm_.first_of_handler_ = std::exchange(delivered, false);
         if (vm_.by_hardware()) {
@@ -41,8 +44,10 @@ class ModelVm::Watcher final : public sim::Observer {
     }
     void delivering(const sim::Cpu& cpu, const sim::Fault& fault) override {
         if (!logging) return;
+        constexpr u64 kAc = 0x40000;
+        clears_ac = !vm_.by_hardware() && (cpu.get(sim::Reg::rflags) & kAc) != 0;
         vm_.delivering_ = !fault.software;  // INT n is an instruction
-        traps |= fault.software;
+        if (!first) first = fault;
         delivered = vm_.keeps_rf(fault);
         if (vm_.may_wrap(fault)) vm_.not_modelled("an access that wraps at 4 GiB");
         if (vm_.log_ == nullptr) return;
@@ -57,8 +62,9 @@ class ModelVm::Watcher final : public sim::Observer {
     }
 
     bool logging = true;
-    bool traps = false;                                   // INT n or INT3 is being delivered
-    bool alone = false;                                   // the instruction's own way is seen to
+    bool clears_ac = false;           // a delivery that KVM makes clears AC, in all modes
+    std::optional<sim::Fault> first;  // that the instruction at hand has led to
+    bool alone = false;               // the instruction's own way is seen to
     std::vector<std::pair<u64, std::vector<u8>>> stores;  // to watched pages
     bool delivered = false;                               // a fault that keeps RF, just now
 
