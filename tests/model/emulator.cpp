@@ -175,6 +175,98 @@ TEST_CASE("emulator: results, registers and flags", "[model][emulator]") {
     }
 }
 
+TEST_CASE("emulator: what it computes is what the processor does on RAM full of ones",
+          "[model][emulator]") {
+    constexpr u64 kRam = 0x6000;
+    constexpr u64 kStatus = sim::flag::kStatus;
+    constexpr u64 kLogic = kStatus & ~sim::flag::af;
+    constexpr u64 kCarry = sim::flag::cf;
+    constexpr u64 kProduct = kCarry | sim::flag::of;
+    constexpr u64 kShift = kStatus & ~(sim::flag::af | sim::flag::of);
+    struct Row {
+        const char* text;
+        u64 flags;  // written; the others keep their value
+    };
+    constexpr Row kRows[] = {
+        {"adc rax, [rbx]", kStatus},
+        {"add [rbx], ax", kStatus},
+        {"sbb eax, [rbx]", kStatus},
+        {"sub [rbx], al", kStatus},
+        {"cmp [rbx], rax", kStatus},
+        {"cmp dword [rbx], -1", kStatus},
+        {"neg dword [rbx]", kStatus},
+        {"xadd [rbx], ecx", kStatus},
+        {"cmpxchg [rbx], ecx", kStatus},
+        {"cmpxchg [rbx], cl", kStatus},
+        {"inc byte [rbx]", kStatus & ~kCarry},
+        {"dec qword [rbx]", kStatus & ~kCarry},
+        {"and eax, [rbx]", kLogic},
+        {"or [rbx], ax", kLogic},
+        {"xor rax, [rbx]", kLogic},
+        {"test [rbx], al", kLogic},
+        {"mul dword [rbx]", kProduct},
+        {"imul word [rbx]", kProduct},
+        {"imul rcx, [rbx], 77", kProduct},
+        {"imul ecx, [rbx]", kProduct},
+        {"shl dword [rbx], 3", kShift},
+        {"shr byte [rbx], cl", kShift},
+        {"sar word [rbx], 5", kShift},
+        {"shr qword [rbx], 1", kShift | sim::flag::of},
+        {"shld [rbx], eax, 5", kShift},
+        {"shrd [rbx], rax, cl", kShift},
+        {"rol byte [rbx], 8", kCarry},
+        {"ror dword [rbx], 1", kCarry | sim::flag::of},
+        {"rcl word [rbx], 3", kCarry},
+        {"rcr qword [rbx], 1", kCarry | sim::flag::of},
+        {"bt [rbx], eax", kCarry},
+        {"btr dword [rbx], 7", kCarry},
+        {"btc [rbx], cx", kCarry},
+        {"cmpxchg8b [rbx]", sim::flag::zf},
+        {"cmpxchg16b [rbx]", sim::flag::zf},
+        {"not word [rbx]", 0},
+        {"xchg [rbx], cl", 0},
+        {"movsx rax, byte [rbx]", 0},
+        {"movsxd rax, dword [rbx]", 0},
+        {"movzx eax, word [rbx]", 0},
+        {"cmovs eax, [rbx]", 0},
+        {"cmovns ecx, [rbx]", 0},
+        {"setnbe [rbx]", 0},
+    };
+    for (const Row& row : kRows) {
+        for (u64 flags : {u64{0x2}, u64{0x8D7}}) {
+            for (u64 rax : {kTop | 0x85, u64{0x7FFFFFFF'FFFFFFFF}, ~u64{0}}) {
+                CAPTURE(row.text, flags, rax);
+                const auto run = [&](u64 at) {
+                    Run r(std::string(row.text) + "\nhlt", {{Reg::rbx, at},
+                                                            {Reg::rax, rax},
+                                                            {Reg::rcx, kTop | 3},
+                                                            {Reg::rdx, 0x1111},
+                                                            {Reg::rflags, flags}});
+                    r.memory(kRam, std::vector<u8>(64, 0xFF));
+                    return r;
+                };
+                // 32 bytes in, so that no bit string begins before the page's first byte.
+                Run ram = run(kRam + 0x20);
+                Run none = run(kNowhere + 0x20);
+                CHECK(ram.finish() == EndReason::guest_halted);
+                CHECK(none.finish() == EndReason::guest_halted);
+                for (Reg reg : {Reg::rax, Reg::rcx, Reg::rdx}) {
+                    CHECK(none.guest(reg) == ram.guest(reg));
+                }
+                const u64 is = none.guest(Reg::rflags);
+                CHECK((is & row.flags) == (ram.guest(Reg::rflags) & row.flags));
+                CHECK((is & ~row.flags) == (flags & ~row.flags));
+                // What is written, where something is.
+                const auto events = none.events(EventKind::mmio);
+                if (events.empty() || events.back().args[1] == 0) continue;
+                const auto size = static_cast<unsigned>(events.back().args[2]);
+                const u64 at = events.back().args[0] - kNowhere + kRam;
+                CHECK(events.back().args[3] == (ram.word(at) & low_bits(size)));
+            }
+        }
+    }
+}
+
 TEST_CASE("emulator: what it does not know is #UD in the guest", "[model][emulator]") {
     for (const char* text : {"fld dword [rbx]",
                              "fst dword [rbx]",
