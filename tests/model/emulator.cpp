@@ -318,11 +318,13 @@ TEST_CASE("emulator: what has no memory operand ends the VP", "[model][emulator]
         {"pushfq", "emulation failed: pushfq has no operand in memory or I/O"},
         {"leave", "emulation failed: leave has no operand in memory or I/O"},
         {"enter 8, 0", "emulation failed: enter has no operand in memory or I/O"},
+        {"maskmovdqu xmm0, xmm1", "emulation failed: maskmovdqu has no operand in memory or I/O"},
     };
     for (const Row& row : rows) {
         INFO(row.text);
         Run run(std::string(row.text) + "\nhlt",
-                {{Reg::rsp, kNowhere + 0x80}, {Reg::rbp, kNowhere + 0x40}});
+                {{Reg::rsp, kNowhere + 0x80}, {Reg::rbp, kNowhere + 0x40}, {Reg::rdi, kNowhere}});
+        run.set(Reg::xmm1, ~u64{0}, ~u64{0});
         CHECK(run.finish() == EndReason::vmm_error);
         CHECK(run.text(EventKind::vmm_error) == row.why);
         CHECK(run.count(EventKind::mmio) == 0);
@@ -523,6 +525,29 @@ TEST_CASE("emulator: string I/O under page tables", "[model][emulator]") {
     CHECK(accesses(outside) == Texts{"w 7000000 1"});
     Run end = string_io("outsd", {{Reg::rsi, (u64{16} << 20) - 2}});
     CHECK(end.finish() == EndReason::vmm_error);
+}
+
+TEST_CASE("emulator: string I/O of user code is refused by IOPL, whatever the TSS allows",
+          "[model][emulator]") {
+    Run user = string_io("rep outsb", {{Reg::rsi, 0x6000}, {Reg::rcx, 2}});
+    user.memory(0x6000, {7, 8});
+    user.set(Reg::cs, 0x1B);
+    user.set(Reg::cs_attr, sim::attr::kFlatCode64 | 0x60);
+    user.set(Reg::ss, 0x23);
+    user.set(Reg::ss_attr, sim::attr::kFlatData | 0x60);
+    user.set(Reg::tr_base, 0x9000);  // RSP0, and an I/O map that allows everything
+    user.set(Reg::tr_limit, 0x68 + 0x2000);
+    user.set(Reg::tr_attr, sim::attr::kTss64Busy);
+    user.code(0x9004, "dq 0x7000");
+    user.code(0x9066, "dw 0x68");
+    user.code(0x9068 + 0x2000, "db 0xFF");
+    user.code(0x3000, "pop r14\nhlt");
+    user.gate(13, 0x3000);
+    CHECK(user.finish() == EndReason::guest_halted);
+    CHECK(user.count(EventKind::exit_io) == 1);  // the processor lets it through
+    CHECK(user.count(EventKind::device_write) == 0);
+    CHECK(user.guest(Reg::r14) == 0);
+    CHECK(user.events(EventKind::fault)[0].args[0] == 13);
 }
 
 }  // namespace vtlsim::tests
