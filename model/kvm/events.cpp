@@ -107,7 +107,7 @@ bool ModelVm::may_wrap(const sim::Fault& fault) const {
     std::vector<u8> bytes = cpu_->peek_code(linear_rip(), 15);
     bytes.resize(15);
     const sim::Block block =
-        sim::decode_one(std::span<const u8, 15>(bytes.data(), 15), sim::CodeMode::prot32);
+        sim::decode_one(std::span<const u8, 15>(bytes.data(), 15), {sim::CodeMode::prot32});
     if (block.count == 0) return false;
     const sim::Op& op = block.ops[0];
     const auto past = [](u64 offset, u64 size) { return offset + size - 1 > 0xFFFFFFFF; };

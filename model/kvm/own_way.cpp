@@ -63,7 +63,7 @@ sim::Block ModelVm::decoded(std::vector<u8> code) const {
                                         sim::CodeMode::prot16};
     return sim::decode_one(
         std::span<const u8, sim::kMaxInsnLength>(code.data(), sim::kMaxInsnLength),
-        kModes[code_mode()]);
+        {kModes[code_mode()]});
 }
 
 u8 ModelVm::decoded_size() const {

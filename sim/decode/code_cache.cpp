@@ -1,5 +1,7 @@
 #include "sim/decode/code_cache.hpp"
 
+#include <span>
+
 #include "sim/exec/chain.hpp"
 
 namespace vtlsim::sim {
@@ -11,24 +13,25 @@ Flow leave_stale_block(Exec& x, const Op& op) { return leave(x, op, Flow::stale)
 }  // namespace
 
 void CodeCache::retire(std::unique_ptr<Block> block) {
-    for (Op& op : block->ops) {
+    for (Op& op : std::span(block->ops).first(block->count)) {
         op.handler = stale;
-        op.chain = leave_stale_block;
+        // The observer is asked first: Flow::stale tells the loop that it has been.
+        (op.observed != nullptr ? op.observed : op.chain) = leave_stale_block;
     }
     block->link = {};
     retired_.push_back(std::move(block));
 }
 
-Block* CodeCache::find_slow(u64 physical, CodeMode mode) {
-    const auto it = blocks_.find(key(physical, mode));
+Block* CodeCache::find_slow(u64 physical, CodeKind kind) {
+    const auto it = blocks_.find(key(physical, kind));
     if (it == blocks_.end()) return nullptr;
     fast_[slot_of(physical)] = {it->first, it->second.get()};
     return it->second.get();
 }
 
-Block* CodeCache::insert(u64 physical, CodeMode mode, Block block) {
+Block* CodeCache::insert(u64 physical, CodeKind kind, Block block) {
     if (blocks_.size() >= kMaxBlocks) invalidate_all();
-    const u64 k = key(physical, mode);
+    const u64 k = key(physical, kind);
     block.offset = physical & kPageMask;
     Block* kept = (blocks_[k] = std::make_unique<Block>(std::move(block))).get();
     pages_[physical >> kPageShift].push_back(k);
@@ -44,7 +47,7 @@ void CodeCache::invalidate_page(u64 page_number) {
         if (it == blocks_.end()) continue;
         retire(std::move(it->second));
         blocks_.erase(it);
-        fast_[slot_of(k >> 3)] = {};
+        fast_[slot_of(k >> kKindBits)] = {};
     }
     pages_.erase(page);
 }

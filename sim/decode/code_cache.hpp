@@ -1,4 +1,4 @@
-// Decoded code in basic blocks, keyed by physical address and code mode.
+// Decoded code in basic blocks, keyed by physical address and kind of code.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,13 @@
 #include "sim/memory/memory.hpp"
 
 namespace vtlsim::sim {
+
+// What the bytes are decoded for.
+struct CodeKind {
+    CodeMode mode = CodeMode::long64;
+    bool observed = false;  // the chain asks the run's observer before each instruction
+    bool operator==(const CodeKind&) const = default;
+};
 
 // Straight-line code: ends after the first instruction that may leave it, at the end of the page,
 // or after kMaxOps.
@@ -24,13 +31,13 @@ struct Block {
 
 class CodeCache {
   public:
-    Block* find(u64 physical, CodeMode mode) const {
+    Block* find(u64 physical, CodeKind kind) const {
         const Slot& slot = fast_[slot_of(physical)];
-        return slot.key == key(physical, mode) ? slot.block : nullptr;
+        return slot.key == key(physical, kind) ? slot.block : nullptr;
     }
     // A block found by the slow way, or null.
-    Block* find_slow(u64 physical, CodeMode mode);
-    Block* insert(u64 physical, CodeMode mode, Block block);
+    Block* find_slow(u64 physical, CodeKind kind);
+    Block* insert(u64 physical, CodeKind kind, Block block);
 
     bool has_code(u64 page_number) const { return pages_.count(page_number) != 0; }
     // The page's bytes are about to change. A block that is being executed stays allocated until
@@ -59,7 +66,11 @@ class CodeCache {
     }
     void invalidate_all();
     void retire(std::unique_ptr<Block> block);
-    static u64 key(u64 physical, CodeMode mode) { return physical << 3 | static_cast<u64>(mode); }
+    static constexpr unsigned kKindBits = 4;
+    static u64 key(u64 physical, CodeKind kind) {
+        const u64 observed = kind.observed ? 8 : 0;
+        return physical << kKindBits | observed | static_cast<u64>(kind.mode);
+    }
 
     std::array<Slot, kSlots> fast_{};
     std::unordered_map<u64, std::unique_ptr<Block>> blocks_;

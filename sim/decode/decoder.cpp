@@ -141,13 +141,14 @@ void join_last_two(Block& block) {
 }
 
 // To be called when all instructions are there.
-Block finished(Block block) {
+Block finished(Block block, bool observed) {
     block.count = block.ops.size();
     if (block.count == 0) return block;
     for (Op& op : block.ops) {
         if (op.chain == nullptr) op.chain = chain_any;
+        if (observed) op.observed = std::exchange(op.chain, chain_asking);
     }
-    join_last_two(block);
+    if (!observed) join_last_two(block);
     Op end;
     end.offset = block.ops.back().next;
     end.chain = fall_through;
@@ -157,24 +158,24 @@ Block finished(Block block) {
 
 }  // namespace
 
-Block decode_block(std::span<const u8> bytes, CodeMode mode) {
+Block decode_block(std::span<const u8> bytes, CodeKind kind) {
     Block block;
     std::size_t at = 0;
     while (at < bytes.size() && block.ops.size() < Block::kMaxOps) {
         const DecodedOp decoded =
-            decode(bytes.subspan(at), static_cast<u16>(at), block.ops.size(), mode);
+            decode(bytes.subspan(at), static_cast<u16>(at), block.ops.size(), kind.mode);
         if (!decoded.complete) break;
         block.ops.push_back(decoded.op);
         if (decoded.last) break;
         at += decoded.op.length;
     }
-    return finished(std::move(block));
+    return finished(std::move(block), kind.observed);
 }
 
-Block decode_one(std::span<const u8, kMaxInsnLength> bytes, CodeMode mode) {
+Block decode_one(std::span<const u8, kMaxInsnLength> bytes, CodeKind kind) {
     Block block;
-    block.ops.push_back(decode(bytes, 0, 0, mode).op);
-    return finished(std::move(block));
+    block.ops.push_back(decode(bytes, 0, 0, kind.mode).op);
+    return finished(std::move(block), kind.observed);
 }
 
 }  // namespace vtlsim::sim

@@ -24,6 +24,7 @@ enum class Flow : u8 {
     stale,   // not executed: its bytes have changed since they were decoded
     stop,    // not retired: Exec::pending says why, RIP stays
     done,    // retired, RIP is set, and Exec::pending ends the run (HLT, faults of a new task)
+    pause,   // not executed: the observer pauses the run before it (no handler answers this)
 };
 using Handler = Flow (*)(Exec&, const Op&);
 
@@ -59,8 +60,10 @@ struct Op {
     Handler inner = nullptr;
     // What `chain` is when a Jcc follows, by condition code; null for most.
     const Handler* with_jcc = nullptr;
+    // Of observed code, in which `chain` asks the observer first: what comes then.
+    Handler observed = nullptr;
 };
 
-static_assert(sizeof(Op) <= 80);
+static_assert(sizeof(Op) <= 88);
 
 }  // namespace vtlsim::sim

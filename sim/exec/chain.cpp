@@ -1,5 +1,7 @@
 #include "sim/exec/chain.hpp"
 
+#include "sim/exec/cpu.hpp"
+
 namespace vtlsim::sim {
 namespace {
 
@@ -19,6 +21,19 @@ Flow chain_any(Exec& x, const Op& op) {
     if (flow != Flow::next) return leave(x, op, flow);
     const Op& next = (&op)[1];
     return next.chain(x, next);
+}
+
+Flow chain_asking(Exec& x, const Op& op) {
+    if (&op == x.stop_at) return leave(x, op, Flow::next);
+    u64& rip = x.s[Reg::rip];
+    const u64 block_rip = rip;
+    rip += op.offset;
+    x.left_at = &op;
+    const bool pauses = x.observer->before_instruction(*x.cpu, rip);
+    rip = block_rip;
+    if (pauses) [[unlikely]]
+        return Flow::pause;
+    return op.observed(x, op);
 }
 
 Flow find_target(Exec& x, const Op& op, u64 target, std::size_t link) {

@@ -15,8 +15,8 @@ inline Block* Exec::cached_block(u64 address) {
     const CodeTlbEntry& entry = tlb.code_slot(address);
     if (entry.tag != tag(address)) return nullptr;
     const u64 physical = entry.page_number << kPageShift | (address & kPageMask);
-    if (Block* found = code->find(physical, code_mode)) return found;
-    return code->find_slow(physical, code_mode);
+    if (Block* found = code->find(physical, code_kind())) return found;
+    return code->find_slow(physical, code_kind());
 }
 
 // Back to the loop: `op` is what a `flow` other than next is about.
@@ -37,6 +37,9 @@ template <Handler Body>
 
 // The same for a handler that is known at run time only.
 Flow chain_any(Exec& x, const Op& op);
+
+// Asks the run's observer, and goes on as Op::observed does.
+Flow chain_asking(Exec& x, const Op& op);
 
 // What set_handlers() puts into an Op.
 struct Handlers {

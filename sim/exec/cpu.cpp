@@ -134,14 +134,14 @@ Block* Cpu::fetch() {
         x.cache_execute(linear, physical);
     }
     CodeCache& code = *x.code;
-    if (Block* block = code.find_slow(physical, x.code_mode)) return block;
+    if (Block* block = code.find_slow(physical, x.code_kind())) return block;
 
     const u64 in_page = physical & kPageMask;
     const u8* page = x.machine->memory().page_for_read(physical >> kPageShift);
-    Block block = decode_block_again({page + in_page, kPageSize - in_page}, x.code_mode);
+    Block block = decode_block_again({page + in_page, kPageSize - in_page}, x.code_kind());
     if (!block.ops.empty()) {
         x.machine->forget_writes(physical >> kPageShift);
-        return code.insert(physical, x.code_mode, std::move(block));
+        return code.insert(physical, x.code_kind(), std::move(block));
     }
     // The first instruction reaches into the next page.
     std::array<u8, kMaxInsnLength> bytes{};
@@ -153,7 +153,7 @@ Block* Cpu::fetch() {
         return nullptr;
     }
     x.machine->memory().read(next_page, {bytes.data() + here, rest});
-    *crossing_ = decode_one(bytes, x.code_mode);
+    *crossing_ = decode_one(bytes, x.code_kind());
     return crossing_.get();
 }
 
@@ -178,13 +178,32 @@ Flow Cpu::run_chain(Block& block, u64 left) {
     x.budget = x.full_budget - block.count;
     x.block = &block;
     const Op& first = block.ops.front();
-    const Flow flow = first.chain(x, first);
+    return end_chain(first.chain(x, first));
+}
+
+// The same for observed code, of which the block may have more than `left` instructions or than
+// lie `within` the segment's limit. `asked`: the observer has been, about the first.
+Flow Cpu::run_asking(Block& block, u64 left, u64 within, bool asked) {
+    Exec& x = *x_;
+    const u64 here = std::min(left, within);
+    x.stop_at = here < block.count ? &block.ops[here] : nullptr;
+    x.full_budget = x.stop_at != nullptr ? block.count : std::min(left, kChainSteps);
+    x.budget = x.full_budget - block.count;
+    x.block = &block;
+    const Op& first = block.ops.front();
+    x.left_at = &first;
+    return end_chain(asked ? first.observed(x, first) : first.chain(x, first));
+}
+
+Flow Cpu::end_chain(Flow flow) {
+    Exec& x = *x_;
     // Of the block where it ended, all had been taken from the budget.
     const bool ended_here = flow == Flow::branch || flow == Flow::done;
     const auto at = static_cast<u64>(x.left_at - x.block->ops.data());
     const u64 executed = std::min(x.block->count, at + (ended_here ? 1 : 0));
     steps_ += x.full_budget - x.budget - (x.block->count - executed);
     if (!ended_here) x.s[Reg::rip] += x.left_at->offset;
+    if (flow == Flow::next) x.s[Reg::rip] &= x.ip_mask;  // stopped behind another
     x.block = nullptr;
     return flow;
 }
@@ -216,36 +235,17 @@ Cpu::Boundary Cpu::take_events() {
     return Boundary::clear;
 }
 
-// Whether the observer pauses the run before an instruction: RIP is on it then.
-inline bool Cpu::pauses_before(const Op& op, u64 block_rip) {
-    u64& rip = x_->s[Reg::rip];
-    rip = block_rip + op.offset;
-    if (x_->observer->before_instruction(*this, rip)) [[unlikely]]
-        return true;
-    rip = block_rip;
-    return false;
-}
-
 // Executes up to `count` instructions of the block one by one, and counts what retires. RIP is
-// where the run went, or on the instruction that did not retire. Nothing: the observer pauses
-// there. `asked`: it has been, about the first.
-template <bool Observed>
-std::optional<Flow> Cpu::run_block(const Block& block, u64 count, bool asked) {
+// where the run went, or on the instruction that did not retire.
+Flow Cpu::run_block(const Block& block, u64 count) {
     Exec& x = *x_;
     CpuState& s = x.s;
     const u64 block_rip = s[Reg::rip];
     const Op* const first = block.ops.data();
     const Op* const end = first + count;
     const Op* op = first;
-    if (Observed && !asked && pauses_before(*op, block_rip)) return std::nullopt;
     Flow flow = op->handler(x, *op);
-    while (flow == Flow::next && ++op != end) {
-        if (Observed && pauses_before(*op, block_rip)) {
-            steps_ += static_cast<u64>(op - first);
-            return std::nullopt;
-        }
-        flow = op->handler(x, *op);
-    }
+    while (flow == Flow::next && ++op != end) flow = op->handler(x, *op);
 
     steps_ += static_cast<u64>(op - first);
     if (flow == Flow::next) {
@@ -261,7 +261,7 @@ std::optional<Flow> Cpu::run_block(const Block& block, u64 count, bool asked) {
 // Executes the block's first instruction, with what TF, RF, a shadow and breakpoints ask for.
 // Answers as run_block().
 template <bool Observed>
-std::optional<Flow> Cpu::run_alone(const Block& block, bool asked) {
+Flow Cpu::run_alone(const Block& block, bool asked) {
     Exec& x = *x_;
     CpuState& s = x.s;
     const bool shadowed = s[Reg::shadow] != 0;
@@ -269,10 +269,10 @@ std::optional<Flow> Cpu::run_alone(const Block& block, bool asked) {
     // Every instruction that retires clears RF, before it sets its own (SDM 3B 18.3.1.1).
     const u64 resume_flag = s[Reg::rflags] & flag::rf;
     const bool asks = Observed && !asked && x.observer != nullptr;
-    if (asks && pauses_before(block.ops.front(), s[Reg::rip])) return std::nullopt;
+    if (asks && x.observer->before_instruction(*this, s[Reg::rip])) return Flow::pause;
     s[Reg::rflags] &= ~resume_flag;
     const u64 before = steps_;
-    const auto flow = run_block<false>(block, 1, true);
+    const Flow flow = run_block(block, 1);
     const bool retired = steps_ != before;
     const bool iterated = flow == Flow::again;
     if (!retired) s[Reg::rflags] |= resume_flag;
@@ -319,21 +319,22 @@ bool Cpu::loop(u64 start, u64 limit) {
         const u64 within = block != nullptr ? within_limit(*block) : 0;
         const bool alone = (s[Reg::shadow] | (s[Reg::rflags] & (flag::tf | flag::rf))) != 0 ||
                            (Observed && x.watching);
-        std::optional<Flow> ran = Flow::stop;
+        Flow flow = Flow::stop;
         if (within == 0) {
             // The fetch has faulted.
         } else if (alone) {
-            ran = run_alone<Observed>(*block, asked);
-        } else if (!Observed && within == block->count && within <= left) {
-            ran = run_chain(*block, left);
+            flow = run_alone<Observed>(*block, asked);
+        } else if (Observed) {
+            flow = run_asking(*block, left, within, asked);
+        } else if (within == block->count && within <= left) {
+            flow = run_chain(*block, left);
         } else {
-            ran = run_block<Observed>(*block, std::min(left, within), asked);
+            flow = run_block(*block, std::min(left, within));
         }
-        if (!ran) {
+        if (Observed && flow == Flow::pause) {
             x.pending = Paused{};
             return true;
         }
-        const Flow flow = *ran;
         asked = Observed && (flow == Flow::again || flow == Flow::stale);
         x.shadow_set = false;
         if (flow == Flow::done) {

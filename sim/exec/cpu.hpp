@@ -21,7 +21,7 @@ class Observer {
     virtual ~Observer() = default;
     // Before each instruction, at the boundary where an event could still come first; not between
     // the iterations of a REP. True pauses the run there (outcome Paused); a resumed run asks again
-    // for the same instruction.
+    // for the same instruction. What it would change in the processor it changes while paused.
     virtual bool before_instruction(const Cpu& cpu, u64 rip) = 0;
     // A store of this processor's instructions, 1 to 4096 bytes: what was there, what is there now.
     virtual void stored(const Cpu&, u64 /*physical*/, std::span<const u8> /*before*/,
@@ -56,8 +56,9 @@ class Cpu {
     // Runs until a limit or an outcome of another kind. Never returns Fault while faults are
     // delivered. An Exit has not retired.
     Outcome run(const RunLimits& limits, Observer* observer = nullptr);
-    // Steps made since the processor exists: one a retired instruction or delivered event.
-    u64 steps() const { return steps_; }
+    // Steps made since the processor exists: one a retired instruction or delivered event. An
+    // observer that is asked before an instruction gets those before it.
+    u64 steps() const { return x_->block == nullptr ? steps_ : x_->steps() + x_->asked_position(); }
 
     // The level of the interrupt input: while it is up, run() ends with InterruptWindow as soon as
     // RFLAGS.IF and the shadow allow (SDM 3A 6.8.1).
@@ -93,6 +94,7 @@ class Cpu {
 
   private:
     friend class Machine;
+    friend struct Exec;
     enum class Boundary : u8 { clear, taken, ended };
     template <bool Observed>
     bool loop(u64 start, u64 limit);
@@ -101,12 +103,12 @@ class Cpu {
     u64 get_other(Reg reg) const;
     Block* fetch();
     u64 within_limit(const Block& block);
-    bool pauses_before(const Op& op, u64 block_rip);
+    Flow run_block(const Block& block, u64 count);
     template <bool Observed>
-    std::optional<Flow> run_block(const Block& block, u64 count, bool asked);
-    template <bool Observed>
-    std::optional<Flow> run_alone(const Block& block, bool asked);
+    Flow run_alone(const Block& block, bool asked);
     Flow run_chain(Block& block, u64 left);
+    Flow run_asking(Block& block, u64 left, u64 within, bool asked);
+    Flow end_chain(Flow flow);
     void take_breakpoints();  // that were hit become a trap
     // True, of all that follow: the run has ended, as Exec::pending says.
     bool take_debug_exception(u64 bits);

@@ -100,7 +100,7 @@ void Exec::debug_registers_changed() {
 
 u64 Exec::steps() const {
     const u64 in_chain = block != nullptr ? full_budget - budget - block->count : 0;
-    return cpu->steps() + in_chain;
+    return cpu->steps_ + in_chain;
 }
 
 void Exec::advance_tsc(u64 position) {

@@ -6,18 +6,16 @@
 #include <string_view>
 #include <type_traits>
 
-#include "sim/decode/op.hpp"
+#include "sim/decode/code_cache.hpp"
 #include "sim/exec/flags.hpp"
 #include "sim/exec/outcome.hpp"
 #include "sim/mmu/tlb.hpp"
 
 namespace vtlsim::sim {
 
-class CodeCache;
 class Cpu;
 class Machine;
 class Observer;
-struct Block;
 
 // Which instructions leave the machine instead of taking their own course. VMCALL and VMMCALL
 // always do.
@@ -59,11 +57,13 @@ struct Exec {
     Outcome pending;
     Observer* observer = nullptr;
     // Of the chain that runs (exec/chain.hpp): what it may execute at most, what of that is left
-    // after the current block, that block (null: no chain runs), and where the chain was left.
+    // after the current block, that block (null: no chain runs), and the instruction at which it
+    // was left or last asked the observer.
     u64 full_budget = 0;
     u64 budget = 0;
     Block* block = nullptr;
     const Op* left_at = nullptr;
+    const Op* stop_at = nullptr;  // of observed code: the chain ends before it; null: nowhere
     alignas(16) std::array<u8, 64> bounce{};  // values on their way to and from the slow accesses
     Tlb tlb;
 
@@ -186,6 +186,7 @@ struct Exec {
 
     // Steps before the block that executes.
     u64 steps() const;
+    u64 asked_position() const { return static_cast<u64>(left_at - block->ops.data()); }
     // Makes s[tsc] right for the instruction at hand; `position`: of its Op in the block.
     void advance_tsc(u64 position);
 
@@ -194,6 +195,7 @@ struct Exec {
     void flush_tlb() { tlb.flush(); }
     void debug_registers_changed();                 // DR0-DR3, DR7
     void cache_execute(u64 address, u64 physical);  // remembers a fetch's translation
+    CodeKind code_kind() const { return {code_mode, observer != nullptr}; }
     // The block at a linear address, if both its translation and its code are cached.
     Block* cached_block(u64 address);
 

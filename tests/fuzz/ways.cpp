@@ -30,7 +30,7 @@ std::set<u16> reached;
 void note_reached(const CpuState& s, std::span<const u8> code) {
     std::array<u8, kMaxInsnLength> bytes{};
     std::copy_n(code.begin(), std::min(code.size(), bytes.size()), bytes.begin());
-    const Block block = decode_one(bytes, code_mode(s));
+    const Block block = decode_one(bytes, {code_mode(s)});
     const Op& op = block.ops.front();
     if (op.length <= code.size()) reached.insert(op.mnemonic);
 }
