@@ -4,6 +4,7 @@
 #include <asm/ldt.h>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <random>
 #include <sys/syscall.h>
 
@@ -21,7 +22,8 @@ using namespace vtlsim::tests;
 namespace {
 
 constexpr u64 kCodeAt = 0x20001000, kDataAt = 0x20010000, kDataSize = 0x20000;
-constexpr u64 kTableAt = 0x20040000;  // the simulator's LDT
+constexpr u64 kTableAt = 0x30000000;  // the simulator's LDT
+constexpr u64 kStartAt = 0x800;       // of the code's page: random targets rarely come here
 // Expand-down segments of 64 KiB end where the data ends.
 constexpr u64 kMiddle = kDataAt + 0x10000;
 
@@ -91,7 +93,8 @@ bool make_table() {
     return true;
 }
 
-// What is asked of both: {} is the memory operand, its segment's override in front of it.
+// What is asked of both: {} is a memory operand. The long ones of the x87 have 32-bit addresses
+// only: an AMD Zen cuts 16-bit ones anew for their parts (docs/limitations.md).
 constexpr const char* kTexts[] = {
     "mov al, {}",
     "mov {}, ax",
@@ -103,7 +106,7 @@ constexpr const char* kTexts[] = {
     "movups xmm0, {}",
     "movups {}, xmm1",
     "movq {}, xmm1",
-    "fld tword {}",
+    "fld tword [ebx]",
     "fnstcw {}",
     "fnstenv [ebx]",
     "push word {}",
@@ -115,7 +118,6 @@ constexpr const char* kTexts[] = {
     "lfs dx, {}",
     "bound cx, {}",
     "jmp word far {}",
-    "lea cx, {}",
     "push ax",
     "push eax",
     "pop cx",
@@ -133,7 +135,7 @@ constexpr const char* kTexts[] = {
     "ret",
     "o32 ret",
     "ret 4",
-    "push cs\npush si\nretf",
+    "push cs\npush si\no16 retf",
     "push es",
     "pop ds",
     "push fs",
@@ -155,9 +157,9 @@ constexpr const char* kTexts[] = {
     "mov es, dx",
     "mov fs, dx",
     "mov ss, dx",
-    "lar ecx, dx",
+    "lar ecx, edx",
     "lar cx, dx",
-    "lsl ecx, dx",
+    "lsl ecx, edx",
     "lsl cx, dx",
     "verr dx",
     "verw dx",
@@ -188,6 +190,14 @@ constexpr Compared kCompared[] = {
     {"ds", Reg::ds, &Native::ds},    {"es", Reg::es, &Native::es},
     {"fs", Reg::fs, &Native::fs},    {"gs", Reg::gs, &Native::gs},
 };
+constexpr std::size_t kFlagsAt = 9;
+static_assert(kCompared[kFlagsAt].reg == Reg::rflags);
+
+// At the end of the stack an AMD Zen has popped or pushed some of them before it faults; here
+// nothing has changed.
+bool leaves_parts(std::string_view text) {
+    return text.starts_with("pusha") || text.starts_with("popa") || text.starts_with("enter");
+}
 
 // Linux' signal for the exception that ended the program.
 struct Answer {
@@ -200,9 +210,6 @@ struct Answer {
 constexpr u64 kComparedFlags = flag::kStatus | flag::df;
 
 int signal_of(const Outcome& outcome) {
-    if (const auto* exit = std::get_if<Exit>(&outcome)) {
-        return exit->kind == ExitKind::memory ? SIGSEGV : 0;  // no such page
-    }
     switch (expect<Fault>(outcome).vector) {
         case Vector::bp:
             return SIGTRAP;
@@ -210,8 +217,11 @@ int signal_of(const Outcome& outcome) {
         case Vector::np:
             return SIGBUS;
         case Vector::gp:
+        case Vector::pf:
         case Vector::br:
             return SIGSEGV;
+        case Vector::ud:
+            return SIGILL;
         default:
             return 0;
     }
@@ -223,11 +233,14 @@ struct Start {
     u64 cs = 0;
 };
 
-Answer simulated(const Program& program, const Start& start) {
+std::optional<Answer> simulated(const Program& program, const Start& start) {
     Rig rig;
-    rig.machine.set_ram(0, {{kCodeAt, kCodeAt + kPageSize - 1},
-                            {kDataAt, kDataAt + kDataSize - 1},
-                            {kTableAt, kTableAt + kPageSize - 1}});
+    PageTables tables(rig);
+    for (u64 page = kDataAt; page < kDataAt + kDataSize; page += kPageSize) {
+        tables.map(page, page, PageTables::p | PageTables::w | PageTables::u);
+    }
+    tables.map(kCodeAt, kCodeAt, PageTables::p | PageTables::w | PageTables::u);
+    tables.map(kTableAt, kTableAt, PageTables::p | PageTables::w);
     CpuState s = runner::exec_state(runner::ExecMode::compat32, 3);
     for (const Seg seg : {Seg::ds, Seg::es, Seg::fs, Seg::gs}) {
         s[selector_of(seg)] = 0;
@@ -245,7 +258,7 @@ Answer simulated(const Program& program, const Start& start) {
     s[Reg::ldtr_attr] = 0x82;
     s[Reg::gdtr_limit] = 0;
     s[Reg::rflags] = 0x202;
-    s[Reg::rip] = 0;
+    s[Reg::rip] = kStartAt;
     for (std::size_t i = 0; i < start.gpr.size(); ++i) s[kCompared[i].reg] = start.gpr[i];
     for (std::size_t i = 0; i < kSegmentCount; ++i) {
         rig.put(kTableAt + i * 8, descriptor(kSegments[i]));
@@ -253,9 +266,12 @@ Answer simulated(const Program& program, const Start& start) {
     rig.bytes(kCodeAt, program.code);
     rig.bytes(kDataAt, program.data);
     rig.cpu.set_state(s);
+    tables.activate();
 
     Answer answer;
-    answer.signal = signal_of(rig.finish());
+    const Outcome outcome = rig.run(1000);
+    if (is<StepsDone>(outcome)) return std::nullopt;  // a RET to the start of the program
+    answer.signal = signal_of(outcome);
     for (std::size_t i = 0; i < answer.registers.size(); ++i) {
         answer.registers[i] = rig.get(kCompared[i].reg) & 0xFFFFFFFF;
     }
@@ -274,7 +290,7 @@ Answer native(TracedChild& child, const Program& program, const Start& start) {
     regs.fs_base = regs.gs_base = 0;
     regs.cs = start.cs;
     regs.ss = 0x2B;
-    regs.rip = 0;
+    regs.rip = kStartAt;
     regs.eflags = 0x202;
     REQUIRE(child.set(regs));
     user_fpregs_struct fpu{};
@@ -322,10 +338,12 @@ class Generator {
             "mov esp, {}\nmov ebx, {}\n",
             wide ? 32 : 16, data_selector(), data_selector(), data_selector(), offset(), offset());
         program.text += fmt::format(fmt::runtime(text), memory());
-        const AsmResult code = assemble(program.text, {});
+        AsmOptions options;
+        options.origin = kStartAt;
+        const AsmResult code = assemble(program.text, options);
         if (!code.ok()) FAIL(program.text << code.errors.front().message);
-        program.code = code.bytes;
-        program.code.resize(kPageSize, 0xCC);
+        program.code.assign(kPageSize, 0xCC);
+        std::copy(code.bytes.begin(), code.bytes.end(), program.code.begin() + kStartAt);
         return program;
     }
 
@@ -373,18 +391,25 @@ TEST_CASE("segments: of an LDT, as the host has them", "[modes][host]") {
     Generator generator(1);
     std::map<int, u64> signals;
     for (const char* text : kTexts) {
-        for (int round = 0; round < 1000; ++round) {
+        for (int round = 0; round < 100; ++round) {
             const Start start = generator.start();
             const Program program = generator.program(text, start);
-            Answer ours = simulated(program, start);
+            std::optional<Answer> ours = simulated(program, start);
+            if (!ours) continue;
             Answer theirs = native(child, program, start);
             ++signals[theirs.signal];
-            for (Answer* answer : {&ours, &theirs}) answer->registers[9] &= kComparedFlags;
-            INFO(program.text << "\nours:   " << describe(ours)
+            for (Answer* answer : {&*ours, &theirs}) answer->registers[kFlagsAt] &= kComparedFlags;
+            INFO(program.text << "\nours:   " << describe(*ours)
                               << "\ntheirs: " << describe(theirs));
-            CHECK(ours.signal == theirs.signal);
-            CHECK(ours.registers == theirs.registers);
-            CHECK((ours.data == theirs.data));
+            CHECK(ours->signal == theirs.signal);
+            if (theirs.signal != SIGTRAP && leaves_parts(text)) continue;
+            // SCAS and CMPS: the manual gives back the flags of before (SDM 2B REP), an AMD Zen
+            // those of the iteration before.
+            if (theirs.signal != SIGTRAP && std::string_view(text).starts_with("rep")) {
+                ours->registers[kFlagsAt] = theirs.registers[kFlagsAt] = 0;
+            }
+            CHECK(ours->registers == theirs.registers);
+            CHECK((ours->data == theirs.data));
         }
     }
     // Each way to end has been met often.

@@ -47,7 +47,7 @@ class TracedChild {
         waitpid(pid_, nullptr, 0);
     }
 
-    // All that follow: false, or a number of bytes below what was asked, where it failed.
+    // Answers of false: it failed.
     bool stopped() const { return stopped_; }
     bool go() {
         if (ptrace(PTRACE_CONT, pid_, nullptr, nullptr) != 0) return false;
@@ -80,6 +80,7 @@ class TracedChild {
         return process_vm_writev(pid_, &here, 1, &there, 1, 0) ==
                static_cast<ssize_t>(bytes.size());
     }
+    // Fewer bytes than asked where it failed.
     std::vector<u8> read(u64 address, std::size_t size) const {
         std::vector<u8> bytes(size);
         const iovec here{bytes.data(), size};
