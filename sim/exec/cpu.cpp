@@ -45,7 +45,7 @@ void Cpu::set_state(const CpuState& state) {
 }
 
 u64 Cpu::get_other(Reg reg) const {
-    if (reg == Reg::tsc) return x_->s[Reg::tsc] + steps_ - x_->tsc_at;
+    if (reg == Reg::tsc) return x_->s[Reg::tsc] + steps() - x_->tsc_at;
     return x_->s.get(reg).lo;
 }
 

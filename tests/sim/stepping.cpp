@@ -21,6 +21,7 @@ class Watcher : public Observer {
         asked.push_back(rip);
         steps.push_back(cpu.steps());
         CHECK(cpu.get(Reg::rip) == rip);
+        CHECK(cpu.get(Reg::tsc) == cpu.steps());
         return rip == pause_at;
     }
     void stored(const Cpu&, u64 physical, std::span<const u8>, std::span<const u8> after) override {
