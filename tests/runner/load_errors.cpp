@@ -256,7 +256,7 @@ TEST_CASE("Pinned events", "[load]") {
         {scenario(R"("events":[{}])"), "f:2:11: /events/0: missing key \"do\""},
         {scenario(R"("events":[{"do":"interupt","before":"0x1000"}])"),
          "f:2:17: /events/0/do: unknown value \"interupt\" for an event's action; did you mean "
-         "\"interrupt\"? (interrupt, stop, intercept)"},
+         "\"interrupt\"? (interrupt, stop, intercept, signal)"},
         {scenario(R"("events":[{"do":"interrupt","before":"there"}])"),
          "f:2:38: /events/0/before: unknown label \"there\""},
         {scenario(R"("events":[{"do":"interrupt","before":"vtl2:prak"}])"),
@@ -334,7 +334,7 @@ TEST_CASE("Expectations", "[load]") {
          "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
          "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
          "mmio-read, mmio-write, vmm-notice, "
-         "intercept-lost, mmio, message-queued, hypercall-input, hypercall-retry)"},
+         "intercept-lost, mmio, message-queued, hypercall-input, hypercall-retry, driver-signal)"},
         {with_expect(R"({"log":["halt"]})"),
          "f:2:9: /expect/log/0: expected an object, got a string"},
         {with_expect(R"({"log":[{"event":"exit-io","prot":1}]})"),
@@ -525,7 +525,7 @@ TEST_CASE("All errors of a file come in one go, in the order of their places", "
          "driver-warning, driver-sleep, poll-finished, ipi-sent, ipi-landed, drain, vmm-removed, "
          "kvm-run, kvm-exit, kvm-complete, kvm-skip, kvm-inject, kvm-device, kvm-reset, userspace, "
          "mmio-read, mmio-write, vmm-notice, "
-         "intercept-lost, mmio, message-queued, hypercall-input, hypercall-retry)\n"
+         "intercept-lost, mmio, message-queued, hypercall-input, hypercall-retry, driver-signal)\n"
          "f:11:3: /oops: unknown key \"oops\" ($schema, name, why, source, switches, guest, vtl2, "
          "devices, cpuid, msrs, hypercalls, events, limits, expect, variants, show, vps, hotplug, "
          "attention_delay, fine_steps, guest_steps, invariants, schedule, tags, xfail, "
