@@ -212,6 +212,8 @@ class ModelVm final : public Vm {
     };
     std::optional<Kept> keep_of_push(const Opcode& op) const;
     void put_back(const Kept& kept);
+    void own_shadow(const Opcode& op, u64 before);
+    OwnWay reads_source_first(const Opcode& op);
     void note_artefacts();
     bool clear_ac();
     void pass_int3();

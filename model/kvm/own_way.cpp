@@ -16,7 +16,8 @@ namespace {
 
 constexpr u64 kCf = 1, kPf = 4, kAf = 0x10, kZf = 0x40, kSf = 0x80, kOf = 0x800;
 constexpr u16 kMovToSegment = 0x8E, kAam = 0xD4, kAad = 0xD5, kInt3 = 0xCC, kGroup6 = 0x0F00,
-              kSysret = 0x0F07, kSalc = 0xD6, kInt = 0xCD, kPrefetch = 0x0F0D, kRsm = 0x0FAA;
+              kSysret = 0x0F07, kSalc = 0xD6, kInt = 0xCD, kPrefetch = 0x0F0D, kRsm = 0x0FAA,
+              kSti = 0xFB;
 
 u8 field(const Opcode& op) { return op.modrm >> 3 & 7; }
 
@@ -100,6 +101,19 @@ sim::Fault ModelVm::not_present(u64 linear, bool write) const {
             .cr2 = linear};
 }
 
+// CMPS whose destination faults: the executor looks at that first.
+OwnWay ModelVm::reads_source_first(const Opcode& op) {
+    const u64 mask = op.address_size ? 0xFFFF : 0xFFFFFFFF;
+    if (op.rep != 0 && (cpu_->get(Reg::rcx) & mask) == 0) return {};
+    const u64 base = cpu_->get(base_of(op.segment_or(Seg::ds)));
+    const u64 at = (base + (cpu_->get(Reg::rsi) & mask)) & 0xFFFFFFFF;
+    if (machine_.is_ram(0, at, 1)) return {};
+    begun_ = {cpu_->get(Reg::rip), cpu_->get(Reg::rcx), cpu_->get(Reg::rflags)};
+    return {.kind = OwnWay::reads_first,
+            .at = at,
+            .size = op.value == 0xA6 ? u8{1} : operand_bytes(op)};
+}
+
 OwnWay ModelVm::own_way() {
     if (switches_.kvm != Version::slow) return {};
     if (cpu_->get(Reg::nmi_pending) != 0 && cpu_->get(Reg::nmi_blocked) == 0) return {};
@@ -131,7 +145,16 @@ OwnWay ModelVm::own_way() {
         const OwnWay bad = long_code ? not_canonical() : OwnWay{};
         return bad.kind != OwnWay::none ? bad : reads_first(2);
     }
+    if (op.rep != 0 && overwrites_itself(op)) {
+        return {.kind = OwnWay::missing, .what = "a REP that writes over its own code"};
+    }
     if (by_hardware() || !can_emulate()) return {};
+    constexpr u64 kIf = 0x200, kPresent = 0x80;
+    if (op.value == kSti && (cpu_->get(Reg::rflags) & kIf) != 0) return {.kind = OwnWay::result};
+    const bool cmps = (op.value | 1) == 0xA7;
+    if (cmps && code_mode() == 1 && (cpu_->get(Reg::es_attr) & kPresent) == 0) {
+        return reads_source_first(op);
+    }
     if (op.value == kSalc && !long_code && !op.lock) return {.kind = OwnWay::salc};
     if (op.value == kPrefetch && !op.lock) return {.kind = OwnWay::nop};
     if (op.value == kRsm) return {.kind = OwnWay::faults, .fault = {.vector = sim::Vector::ud}};
@@ -148,9 +171,6 @@ OwnWay ModelVm::own_way() {
         return {.kind = OwnWay::missing, .what = "a NOP that KVM skips as if it were 32-bit code"};
     }
     if (op.value == kSysret) return {.kind = OwnWay::missing, .what = "SYSRET of KVM's emulator"};
-    if (op.rep != 0 && overwrites_itself(op)) {
-        return {.kind = OwnWay::missing, .what = "a REP that writes over its own code"};
-    }
     // The second check of a read-modify-write is for writing.
     const bool modifies = op.reads_destination() && !op.register_operand();
     if (modifies && op.segment == 0x2E && code_mode() == 1) {
@@ -269,6 +289,13 @@ sim::Fault ModelVm::own_fault(const Opcode& op, sim::Fault fault) {
         fault.error_code = 0;
     }
     return fault;
+}
+
+// STI sets its shadow with IF = 1, too; behind another STI it ends it.
+void ModelVm::own_shadow(const Opcode& op, u64 before) {
+    constexpr u64 kBySti = 1;
+    if (op.value != kSti || by_hardware()) return;
+    cpu_->set(Reg::shadow, (before & kBySti) != 0 ? 0 : kBySti);
 }
 
 // PUSH of a segment register moves ESP by 4 and writes the 2 bytes of the selector: what it keeps.

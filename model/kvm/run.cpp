@@ -168,6 +168,7 @@ ModelVm::Next ModelVm::emulate_one() {
     if (rep) cpu_->set(Reg::rcx, now);
     cpu_->set_deliver_faults(false);
     const std::optional<Kept> kept = keep_of_push(op);
+    const u64 shadow = cpu_->get(Reg::shadow);
     watcher_->alone = true;
     sim::Outcome outcome = execute(1);
     watcher_->alone = false;
@@ -190,6 +191,7 @@ ModelVm::Next ModelVm::emulate_one() {
         queue_fault(*fault);
         return halt_is_due() ? stop(ExitReason::hlt) : Next::guest;
     }
+    own_shadow(op, shadow);
     events_.shadow = static_cast<u8>(cpu_->get(Reg::shadow));
     if (kept) put_back(*kept);
     u64 after = own_flags(op, cpu_->get(Reg::rflags));
