@@ -76,16 +76,16 @@ std::string run_text(std::span<const ReportedViolation> group) {
 // What was looked at, and whether that was all of it.
 std::string verdict(const Exploration& e) {
     const SearchResult& r = e.search;
-    std::string out;
-    for (Limit limit : r.limits) {
-        out += fmt::format("{}{}", out.empty() ? "not complete: limit hit: " : ", ",
-                           limit_name(limit));
-    }
-    if (!out.empty()) return out;
+    std::string why;
     if (e.options.mode != Mode::exhaustive) {
-        return fmt::format("not complete: {} walks, seed {}", mode_name(e.options.mode),
-                           e.options.seed);
+        why = fmt::format("{} walks, seed {}", mode_name(e.options.mode), e.options.seed);
     }
+    std::string_view before = why.empty() ? "limit hit: " : "; limit hit: ";
+    for (Limit limit : r.limits) {
+        why += fmt::format("{}{}", before, limit_name(limit));
+        before = ", ";
+    }
+    if (!why.empty()) return "not complete: " + why;
     if (!r.complete) return "not complete: stopped at the first violation";
     if (r.preemption_bound_hit) {
         return fmt::format("complete for schedules of at most {}",

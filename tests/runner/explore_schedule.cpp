@@ -190,7 +190,11 @@ TEST_CASE("exit status of an exploration", "[explore][schedule]") {
     options.seed = 77;
     const Exploration e = explore(toy::factory(calm), options);
     CHECK(exit_status(e) == 0);
-    CHECK(text_report(e).find("random walks, seed 77") != std::string::npos);
+    CHECK(text_report(e).find("; not complete: random walks, seed 77\n") != std::string::npos);
+    options.depth = 3;
+    CHECK(text_report(explore(toy::factory(calm), options))
+              .find("; not complete: random walks, seed 77; limit hit: depth\n") !=
+          std::string::npos);
 }
 
 }  // namespace
