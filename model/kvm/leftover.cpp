@@ -48,45 +48,23 @@ std::optional<ModelVm::Loan> ModelVm::lend_leftover() {
     const u64 page = *code & ~sim::kPageMask;
     std::vector<sim::RamRange> few{{page, page + 2 * sim::kPageSize - 1},
                                    {place::kFirst, place::kLast}};
-    std::sort(few.begin(), few.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-    const sim::CpuState state = cpu_->state();
-    const sim::Memory memory = machine_.snapshot_memory();
-    machine_.set_ram(0, few);
-    cpu_->set_deliver_faults(false);
-    watcher_->logging = false;
-    sim::Outcome outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
-    u64 size = 0;
-    if (const auto* first = std::get_if<Exit>(&outcome);
-        first != nullptr && first->kind == sim::ExitKind::memory) {
-        // An access that goes on in the next page exits there again.
-        size = first->size;
-        const Exit found = *first;
-        const u64 next = found.gpa + size;
-        if ((next & sim::kPageMask) == 0) {
-            few.push_back({next - sim::kPageSize, next - 1});
-            std::sort(few.begin(), few.end(),
-                      [](const auto& a, const auto& b) { return a.first < b.first; });
-            machine_.set_ram(0, few);
-            cpu_->set_state(state);
-            const sim::Outcome more = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
-            const auto* second = std::get_if<Exit>(&more);
-            if (second != nullptr && second->gpa == next) {
-                size += second->size;
-            } else if (second == nullptr) {  // the next page is the code's
-                size = std::max<u64>(size, decoded_size());
-            }
-        }
-        outcome = found;
-    }
-    watcher_->logging = true;
-    cpu_->set_deliver_faults(true);
-    machine_.set_ram(0, ram_of(guest_));
-    machine_.set_memory(memory);
-    cpu_->set_state(state);
-
+    const sim::Outcome outcome = try_step(few);
     const auto* exit = std::get_if<Exit>(&outcome);
     if (exit == nullptr || exit->kind != sim::ExitKind::memory) return std::nullopt;
+    // An access that goes on in the next page exits there again.
+    u64 size = exit->size;
+    const u64 next = exit->gpa + size;
+    if ((next & sim::kPageMask) == 0) {
+        few.push_back({next - sim::kPageSize, next - 1});
+        const sim::Outcome more = try_step(few);
+        const auto* second = std::get_if<Exit>(&more);
+        if (second != nullptr && second->gpa == next) {
+            size += second->size;
+        } else if (second == nullptr) {  // the next page is the code's
+            size = std::max<u64>(size, decoded_size());
+        }
+    }
+
     const Opcode op = opcode_of(exit->bytes, code_mode() == 0);
     const Opcode here =
         op.value != 0 ? op : opcode_of(cpu_->peek_code(cpu_->linear_ip(), 15), code_mode() == 0);

@@ -221,27 +221,33 @@ void ModelVm::show_popped() {
     }
 }
 
+// What the next instruction would do if only that were RAM; nothing of it stays.
+sim::Outcome ModelVm::try_step(std::vector<sim::RamRange> ram) {
+    std::sort(ram.begin(), ram.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    const sim::CpuState state = cpu_->state();
+    const sim::Memory memory = machine_.snapshot_memory();
+    machine_.set_ram(0, std::move(ram));
+    cpu_->set_deliver_faults(false);
+    watcher_->logging = false;
+    sim::Outcome outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
+    watcher_->logging = true;
+    cpu_->set_deliver_faults(true);
+    machine_.set_ram(0, ram_of(guest_));
+    machine_.set_memory(memory);
+    cpu_->set_state(state);
+    return outcome;
+}
+
 // At `at` in MMIO the executor's exit has `size` bytes, up to the end of the page at most. Those of
 // the whole access, where it goes on in MMIO.
 u64 ModelVm::whole_access(u64 at, u64 size) {
     const u64 next = at + size;
     if ((next & sim::kPageMask) != 0 || machine_.is_ram(0, next, 1)) return size;
     if (switches_.flaw == Flaw::split_reads_once) return size;
-    const sim::CpuState state = cpu_->state();
-    const sim::Memory memory = machine_.snapshot_memory();
     std::vector<sim::RamRange> ram = ram_of(guest_);
     ram.push_back({at & ~sim::kPageMask, next - 1});
-    std::sort(ram.begin(), ram.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-    machine_.set_ram(0, ram);
-    cpu_->set_deliver_faults(false);
-    watcher_->logging = false;
-    const sim::Outcome outcome = cpu_->run({.steps = 1, .iterations = 1}, watcher_.get());
-    watcher_->logging = true;
-    cpu_->set_deliver_faults(true);
-    machine_.set_ram(0, ram_of(guest_));
-    machine_.set_memory(memory);
-    cpu_->set_state(state);
+    const sim::Outcome outcome = try_step(std::move(ram));
     const auto* exit = std::get_if<Exit>(&outcome);
     const bool goes_on =
         exit != nullptr && exit->kind == sim::ExitKind::memory && exit->gpa == next;

@@ -175,6 +175,7 @@ class ModelVm final : public Vm {
     std::vector<Operand> operands();
     std::optional<Next> next_operand();
     void show_popped();
+    sim::Outcome try_step(std::vector<sim::RamRange> ram);
     u64 whole_access(u64 at, u64 size);
     void add_write_pieces(u64 at, const std::vector<u8>& data);
     Next mmio_write_piece();

@@ -195,10 +195,7 @@ std::vector<Trap> native(TracedChild& child, const Program& program) {
     regs.rip = kCodeAt;
     regs.eflags = 0x202;
     REQUIRE(child.set(regs));
-    user_fpregs_struct fpu{};
-    fpu.cwd = 0x37F;
-    fpu.mxcsr = 0x1F80;
-    REQUIRE(child.set(fpu));
+    REQUIRE(child.reset_fpu());
     std::vector<Trap> traps;
     while (traps.size() < kMostTraps) {
         REQUIRE(child.set_debug_register(6, 0));

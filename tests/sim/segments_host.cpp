@@ -293,10 +293,7 @@ Answer native(TracedChild& child, const Program& program, const Start& start) {
     regs.rip = kStartAt;
     regs.eflags = 0x202;
     REQUIRE(child.set(regs));
-    user_fpregs_struct fpu{};
-    fpu.cwd = 0x37F;
-    fpu.mxcsr = 0x1F80;
-    REQUIRE(child.set(fpu));
+    REQUIRE(child.reset_fpu());
     REQUIRE(child.go());
     REQUIRE(child.get(regs));
     siginfo_t info{};

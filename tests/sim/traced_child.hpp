@@ -64,7 +64,11 @@ class TracedChild {
         regs.orig_rax = ~0ULL;  // no system call to start again
         return ptrace(PTRACE_SETREGS, pid_, nullptr, &regs) == 0;
     }
-    bool set(const user_fpregs_struct& fpu) const {
+    // As after FNINIT, with all exceptions masked.
+    bool reset_fpu() const {
+        user_fpregs_struct fpu{};
+        fpu.cwd = 0x37F;
+        fpu.mxcsr = 0x1F80;
         return ptrace(PTRACE_SETFPREGS, pid_, nullptr, &fpu) == 0;
     }
     // DR0 to DR7.
