@@ -33,7 +33,8 @@ inline constexpr u32 kPendingEvent0 = 0x10004, kCr0 = 0x40000, kEfer = 0x80001,
 // HV_REGISTER_NAME of an x86 register of the list; nothing where there is none.
 std::optional<sim::Reg> register_of_hv_name(u32 name);
 inline constexpr u32 kHvRegisterRsp = 0x20004, kHvRegisterRip = 0x20010,
-                     kHvRegisterRflags = 0x20011, kHvRegisterDr0 = 0x50000, kHvRegisterEs = 0x60000;
+                     kHvRegisterRflags = 0x20011, kHvRegisterDr0 = 0x50000, kHvRegisterEs = 0x60000,
+                     kHvRegisterMtrrCap = 0x8000D;
 // Of a segment register (ES, CS, SS, DS, FS, GS in this order).
 std::optional<sim::Seg> segment_of_hv_name(u32 name);
 

@@ -1,30 +1,52 @@
 ; What both VTL2 kernels have: GET, SET and TRANSLATE_GVA, hypercalls, the interrupt handler and the tables.
 
 ; --- GET_VP_REGISTERS and SET_VP_REGISTERS -----------------------------------------------------
-; One hypercall for each association of the request, on this VP, for the target VTL; but GET of DR0 to
-; DR3, and of DR6 if it is shared, which are moved by instructions. SET of those, and MTRRs, which the
-; real kernels move likewise, are not asked for by our VMM.
+; One hypercall for each association of the request, on this VP, for the target VTL; but DR0 to DR3, DR6
+; if it is shared, and MTRRs, which both VTLs share, are moved by instructions.
 
-get_vp_registers:
-        lea r14, [rel get_one_register_or_move]
-        jmp each_register
-set_vp_registers:
-        lea r14, [rel set_one_request]
-each_register:                                  ; R13: the association at hand
+get_vp_registers:                               ; R13: the association at hand
         movzx r12d, word [abs REQUEST + req_count]
         movzx ebx, byte [abs REQUEST + req_target_vtl]
         mov r13d, REQUEST + 0x10
         xor eax, eax
 .next:
         test r12d, r12d
-        jz .done
-        call r14
+        jz registers_done
+        call get_one_register_or_move
         test ax, ax
-        jnz .done
+        jnz registers_done
         add r13, 0x20
         dec r12d
         jmp .next
+
+set_vp_registers:
+        movzx r12d, word [abs REQUEST + req_count]
+        movzx ebx, byte [abs REQUEST + req_target_vtl]
+        mov r13d, REQUEST + 0x10
+        xor eax, eax
+.next:
+        test r12d, r12d
+        jz registers_done
+        cmp dword [r13 + assoc_name], HV_REGISTER_DR0
+        jae .own
+.call:
+        mov rsi, r13
+        mov edi, HYPERCALL_INPUT + 0x10
+        mov ecx, 0x20 / 8
+        rep movsq
+        call set_one_register
 .done:
+        test ax, ax
+        jnz registers_done
+        add r13, 0x20
+        dec r12d
+        jmp .next
+.own:
+        call move_to_register
+        jc .call
+        jmp .done
+
+registers_done:
         mov [abs REQUEST + req_status], ax
         jmp finish
 
@@ -42,13 +64,6 @@ get_one_register:
         mov [r13 + assoc_value + 8], rcx
 .failed:
         ret
-
-set_one_request:
-        mov rsi, r13
-        mov edi, HYPERCALL_INPUT + 0x10
-        mov ecx, 0x20 / 8
-        rep movsq
-        jmp set_one_register
 
 ; --- TRANSLATE_GVA -----------------------------------------------------------------------------
 ; One hypercall on this VP; the flags say for which VTL. The response takes the request's place.
@@ -130,7 +145,7 @@ idt:    times 32 * 16 db 0
         times 224 dq (on_interrupt & 0xFFFF) | 0x08 << 16 | 0x8E00 << 32 | (on_interrupt >> 16 & 0xFFFF) << 48, on_interrupt >> 32
 idt_end:
 
-get_one_register_or_move:                       ; at the end, so that nothing else has moved
+get_one_register_or_move:
         mov eax, [r13 + assoc_name]
         sub eax, HV_REGISTER_DR0
         jz .dr0
@@ -144,7 +159,13 @@ get_one_register_or_move:                       ; at the end, so that nothing el
         cmp eax, 4
         je .dr6
 ;@ end
-        jmp get_one_register
+        jl get_one_register
+        call msr_of_mtrr
+        jc get_one_register
+        rdmsr
+        mov [r13 + assoc_value], eax
+        mov [r13 + assoc_value + 4], edx
+        jmp .high
 .dr0:   mov rcx, dr0
         jmp .moved
 .dr1:   mov rcx, dr1
@@ -157,6 +178,64 @@ get_one_register_or_move:                       ; at the end, so that nothing el
 .dr6:   mov rcx, dr6
 ;@ end
 .moved: mov [r13 + assoc_value], rcx
-        mov qword [r13 + assoc_value + 8], 0
+.high:  mov qword [r13 + assoc_value + 8], 0
         xor eax, eax
         ret
+
+; Answers AX = 0, or CF where a hypercall has to do it.
+move_to_register:
+        mov eax, [r13 + assoc_name]
+        mov rcx, [r13 + assoc_value]
+        sub eax, HV_REGISTER_DR0
+        jz .dr0
+        cmp eax, 1
+        je .dr1
+        cmp eax, 2
+        je .dr2
+        cmp eax, 3
+        je .dr3
+;@ when dr6_shared=yes
+        cmp eax, 4
+        je .dr6
+;@ end
+        call msr_of_mtrr
+        jc .not
+        mov eax, [r13 + assoc_value]
+        mov edx, [r13 + assoc_value + 4]
+        wrmsr
+        jmp .moved
+.dr0:   mov dr0, rcx
+        jmp .moved
+.dr1:   mov dr1, rcx
+        jmp .moved
+.dr2:   mov dr2, rcx
+        jmp .moved
+.dr3:   mov dr3, rcx
+;@ when dr6_shared=yes
+        jmp .moved
+.dr6:   mov dr6, rcx
+;@ end
+.moved: xor eax, eax                            ; and CF
+.not:   ret
+
+; EAX: a register's name less DR0's. ECX: the MSR, with CF clear; CF: it is no MTRR.
+msr_of_mtrr:
+        sub eax, HV_REGISTER_MTRR_CAP - HV_REGISTER_DR0
+        cmp eax, (mtrrs_end - mtrrs) / 2
+        jae .none
+        lea rcx, [rel mtrrs]
+        movzx ecx, word [rcx + rax * 2]
+        cmp ecx, 1                              ; CF: 0 stands for no MTRR
+        ret
+.none:  stc
+        ret
+
+; In the order of their names: capabilities, default type, bases, masks, fixed ranges.
+        align 2
+mtrrs:  dw 0xFE, 0x2FF, 0
+        dw 0x200, 0x202, 0x204, 0x206, 0x208, 0x20A, 0x20C, 0x20E
+        times 0x28 dw 0
+        dw 0x201, 0x203, 0x205, 0x207, 0x209, 0x20B, 0x20D, 0x20F
+        times 0x28 dw 0
+        dw 0x250, 0x258, 0x259, 0x268, 0x269, 0x26A, 0x26B, 0x26C, 0x26D, 0x26E, 0x26F
+mtrrs_end:

@@ -44,6 +44,7 @@ Symbols make_symbols(unsigned vp) {
         {"MSR_EOM", msr::kEom},
         {"MSR_SINT0", msr::kSint0},
         {"HV_REGISTER_DR0", kHvRegisterDr0},
+        {"HV_REGISTER_MTRR_CAP", kHvRegisterMtrrCap},
         {"HV_REGISTER_REG_PAGE", hv_register::kRegisterPage},
         {"HVCALL_GET_VP_REGISTERS", hv_call::kGetVpRegisters},
         {"HVCALL_SET_VP_REGISTERS", hv_call::kSetVpRegisters},

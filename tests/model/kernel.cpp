@@ -6,6 +6,7 @@
 #include "model/vtl2/layout.hpp"
 #include "model/vtl2/vtl2_kernel.hpp"
 #include "tests/catch.hpp"
+#include "tests/sim/rig.hpp"
 
 namespace vtlsim::tests {
 
@@ -159,6 +160,101 @@ TEST_CASE("kernel: the symbols of wire fields are their offsets", "[model]") {
     CHECK(symbol("MSR_VP_ASSIST_PAGE") == 0x40000073);
     CHECK(symbol("HV_REGISTER_REG_PAGE") == 0x9001C);
     CHECK(symbol("HVCALL_SET_VP_REGISTERS") == 0x51);
+}
+
+namespace {
+
+struct Until : sim::Observer {
+    u64 at = 0;
+    bool before_instruction(const sim::Cpu&, u64 rip) override { return rip == at; }
+};
+
+struct Named {
+    u32 name;
+    u64 value;
+    sim::Reg reg = sim::Reg::rax;
+};
+
+constexpr u64 kRequest = layout::kCommandPage + offsetof(CommandPage, request_data);
+constexpr u64 association_at(std::size_t i) {
+    return kRequest + sizeof(RegisterRequest) + i * sizeof(RegisterAssociation);
+}
+
+// The kernel serves the request from one of its labels on; what ends that.
+sim::Outcome serve(Rig& rig, const char* label, std::span<const Named> registers,
+                   const Switches& switches) {
+    const sim::AsmResult kernel = assemble_vtl2_kernel(switches);
+    rig.bytes(layout::kVtl2Code, kernel.bytes);
+    rig.bytes(layout::kHypercallPage, hypercall_page(StubBytes::copies));
+    rig.put(kRequest, registers.size());
+    for (std::size_t i = 0; i < registers.size(); ++i) {
+        rig.put(association_at(i) + offsetof(RegisterAssociation, name), registers[i].name);
+        rig.put(association_at(i) + offsetof(RegisterAssociation, value), registers[i].value);
+    }
+    rig.set(sim::Reg::rsp, layout::kVtl2StackTop);
+    rig.jump(kernel.find(label)->value);
+    Until until;
+    until.at = kernel.find("finish")->value;
+    return rig.finish(&until);
+}
+
+}  // namespace
+
+TEST_CASE("kernel: DR0 to DR3, a shared DR6 and MTRRs are moved by instructions", "[model]") {
+    constexpr Named kShared[] = {{0x50000, 0x1110, sim::Reg::dr0},
+                                 {0x50001, 0x2220, sim::Reg::dr1},
+                                 {0x50002, 0x3330, sim::Reg::dr2},
+                                 {0x50003, 0x4440, sim::Reg::dr3},
+                                 {0x8000E, 0xC06, sim::Reg::mtrr_def_type},
+                                 {0x80010, 0x80000006, sim::Reg::mtrr_base0},
+                                 {0x80017, 0x90000005, sim::Reg::mtrr_base7},
+                                 {0x80040, 0xF80000800, sim::Reg::mtrr_mask0},
+                                 {0x80047, 0xFC0000800, sim::Reg::mtrr_mask7},
+                                 {0x80070, 0x0606060606060606, sim::Reg::mtrr_fix64k_00000},
+                                 {0x8007A, 0x0505050505050505, sim::Reg::mtrr_fix4k_f8000},
+                                 {0x50004, 0xFFFF0FF5, sim::Reg::dr6}};
+    const auto shared = GENERATE(Dr6Shared::no, Dr6Shared::yes);
+    Switches switches;
+    switches.dr6_shared = shared;
+    const std::span<const Named> own(kShared, shared == Dr6Shared::yes ? 12 : 11);
+    {
+        Rig rig;
+        CHECK(is<sim::Paused>(serve(rig, "set_vp_registers", own, switches)));
+        for (const Named& r : own) {
+            CAPTURE(r.name);
+            CHECK(rig.get(r.reg) == r.value);
+        }
+    }
+    {
+        Rig rig;
+        std::vector<Named> asked(own.begin(), own.end());
+        for (Named& r : asked) {
+            rig.set(r.reg, r.value);
+            r.value = ~u64{0};
+        }
+        asked.push_back({0x8000D, 0});  // the capabilities: eight ranges
+        CHECK(is<sim::Paused>(serve(rig, "get_vp_registers", asked, switches)));
+        for (std::size_t i = 0; i < asked.size(); ++i) {
+            CAPTURE(asked[i].name);
+            const u64 value = rig.word(association_at(i) + offsetof(RegisterAssociation, value));
+            if (i < own.size()) {
+                CHECK(value == own[i].value);
+            } else {
+                CHECK((value & 0xFF) == 8);
+            }
+        }
+    }
+    // All else is the hypervisor's: below, between and behind their names.
+    const u32 name = GENERATE(0x20010u, 0x50005u, 0x60000u, 0x80001u, 0x8000Fu, 0x80018u, 0x8003Fu,
+                              0x80048u, 0x8006Fu, 0x8007Bu, 0x9001Cu);
+    const Named other[] = {{name, 0}};
+    for (const char* label : {"get_vp_registers", "set_vp_registers"}) {
+        CAPTURE(label, name);
+        Rig rig;
+        const auto exit = expect<sim::Exit>(serve(rig, label, other, switches));
+        CHECK(exit.kind == sim::ExitKind::hypercall);
+        CHECK(static_cast<u32>(rig.word(layout::kHypercallInput + 0x10)) == name);
+    }
 }
 
 TEST_CASE("kernel: hypervisor register names", "[model]") {
