@@ -1,5 +1,6 @@
 // What the VMM's thread asks of the VTL2 kernel, and what it does with the answers.
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -22,6 +23,18 @@ constexpr u32 kEmulationCache[] = {kHvRegisterRsp,    kHvRegisterEs + 0, kHvRegi
 // Of what is saved when the VP leaves the sidecar, that which the context has not (3.5).
 constexpr u32 kSaved[] = {kHvRegisterRip, kHvRegisterDr0, kHvRegisterDr0 + 1, kHvRegisterDr0 + 2,
                           kHvRegisterDr0 + 3};
+// More than a request has room for with the others.
+constexpr std::array<u32, 28> kSavedMtrrs = [] {
+    std::array<u32, 28> names{kHvRegisterMtrrCap + 1};  // the default type
+    std::size_t at = 1;
+    const auto add = [&](u32 first, u32 count) {
+        for (u32 i = 0; i < count; ++i) names[at++] = first + i;
+    };
+    add(0x80010, 8);   // bases
+    add(0x80040, 8);   // masks
+    add(0x80070, 11);  // fixed ranges
+    return names;
+}();
 
 RegisterRequest register_request(u16 count) {
     RegisterRequest head{};
@@ -191,7 +204,7 @@ void Vmm::end_run() {
         conclude(EndReason::stopped);
         return;
     }
-    state_.sync = Sync::save;
+    state_.sync = Sync::save_mtrrs;
     state_.phase = Phase::request;
 }
 
@@ -217,7 +230,11 @@ void Vmm::write_request() {
                    association(hv_register::kPendingEvent0, state_.event));
     } else {
         command = SidecarCommand::get_vp_registers;
-        write_get_request(kSaved);
+        if (state_.sync == Sync::save) {
+            write_get_request(kSaved);
+        } else {
+            write_get_request(kSavedMtrrs);
+        }
     }
     board_.emit(EventKind::vmm_run, Lane::vmm, {static_cast<u64>(command)});
     if (sidecar()) {
@@ -301,7 +318,8 @@ void Vmm::finish_request() {
     }
     const auto head = board_.read<RegisterRequest>(request_address());
     if (head.status != hv_status::kSuccess) {
-        const bool getting = state_.sync == Sync::save || state_.sync == Sync::cache;
+        const bool getting = state_.sync == Sync::save || state_.sync == Sync::save_mtrrs ||
+                             state_.sync == Sync::cache;
         const u64 text = board_.log.add_text(
             fmt::format("{} of {} failed with status {:#x}", getting ? "GET" : "SET",
                         state_.sync == Sync::inject ? "PendingEvent0" : "RIP", head.status));
@@ -312,6 +330,11 @@ void Vmm::finish_request() {
     if (state_.sync == Sync::cache) {
         state_.next_rsp = answered(0);
         emulate();
+        return;
+    }
+    if (state_.sync == Sync::save_mtrrs) {
+        state_.sync = Sync::save;
+        state_.phase = Phase::request;
         return;
     }
     if (state_.sync == Sync::save) {

@@ -72,7 +72,7 @@ class Vmm {
         over,
     };
     // What the synchronous command at hand is for; set_rip ends the handling of an exit.
-    enum class Sync : u8 { set_rip, cache, translate, inject, save, remove };
+    enum class Sync : u8 { set_rip, cache, translate, inject, save_mtrrs, save, remove };
     enum class GvaMode : u8 { none, read, write, execute };
     // The emulator's work on the exit at hand, from one TRANSLATE command to the next.
     struct Emulation {

@@ -579,13 +579,26 @@ TEST_CASE("driver: removal with or without a register page, after an exit that w
     }
 }
 
-TEST_CASE("driver: GET gives the guest's RIP", "[model][driver]") {
+TEST_CASE("driver: GET gives the guest's MTRRs, by RDMSR, and RIP", "[model][driver]") {
     Rig rig("in al, dx\nagain: jmp again");
     rig.config.hotplug = true;
+    rig.config.vtl0_registers.push_back({Reg::mtrr_base0, {0x80000006, 0}});
+    rig.config.vtl0_registers.push_back({Reg::mtrr_fix4k_f8000, {0x0505050505050505, 0}});
     Lanes lanes(rig.world());
     lanes.turns_until("spawn0", "the new thread is there");
     lanes.act("spawn0", "the new thread is there");
     lanes.until_asleep("vmm0");
+    lanes.turns_until("vmm0", "response");
+    CHECK(rig.count(EventKind::hypercall) == 2);  // the register page's, and SET of RIP
+    CHECK(rig.value("command.request_data") == 28);
+    const auto answer = [&](u64 i) {
+        const u64 at = layout::kCommandPage + offsetof(CommandPage, request_data) +
+                       sizeof(RegisterRequest) + i * sizeof(RegisterAssociation);
+        return std::pair(rig.word(at), rig.word(at + offsetof(RegisterAssociation, value)));
+    };
+    CHECK(answer(1) == std::pair<u64, u64>(0x80010, 0x80000006));
+    CHECK(answer(27) == std::pair<u64, u64>(0x8007A, 0x0505050505050505));
+    lanes.act("vmm0", "response");
     lanes.turns_until("vmm0", "response");
     u64 gets = 0;
     for (const Event& e : rig.events(EventKind::hypercall)) {
