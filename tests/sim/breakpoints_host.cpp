@@ -237,6 +237,7 @@ std::string describe(const std::vector<Trap>& traps) {
 }  // namespace
 
 TEST_CASE("breakpoints: on data, as the host has them", "[debug][host]") {
+    if (!host_is_amd()) VTLSIM_SKIP("compared with AMD's processors only");
     TracedChild child({{kCodeAt, kPageSize}, {kDataAt, kPageSize}}, [] { return true; });
     if (!able(child)) VTLSIM_SKIP("ptrace does not set debug registers here");
     std::mt19937_64 random(1);

@@ -2,6 +2,7 @@
 // the tests.
 #pragma once
 
+#include <cpuid.h>
 #include <csignal>
 #include <cstddef>
 #include <sys/mman.h>
@@ -15,6 +16,13 @@
 #include "sim/types.hpp"
 
 namespace vtlsim::tests {
+
+// Whether the comparisons hold: no other vendor's processor has been looked at, and some are known
+// to differ (PUSH of a segment register, data breakpoints under REP).
+inline bool host_is_amd() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(0, &a, &b, &c, &d) != 0 && b == signature_AMD_ebx;
+}
 
 class TracedChild {
   public:
