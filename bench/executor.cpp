@@ -15,8 +15,12 @@ bool check_only = false;
 std::string_view chosen;  // part of a name
 bool all_agree = true;
 
+bool any_chosen = false;
+
 bool measured(std::string_view name) {
-    return !check_only && name.find(chosen) != std::string_view::npos;
+    const bool is_chosen = name.find(chosen) != std::string_view::npos;
+    any_chosen = any_chosen || is_chosen;
+    return !check_only && is_chosen;
 }
 
 void expect(const char* name, bool agree, const std::string& what) {
@@ -286,6 +290,10 @@ int main(int argc, char** argv) {
     }
     if (argc == 2 && !check_only) chosen = argv[1];
     all();
+    if (!any_chosen) {
+        fmt::print(stderr, "{}: no row has \"{}\" in its name\n", argv[0], chosen);
+        return 2;
+    }
     if (check_only && all_agree) fmt::print("instruction counts and registers agree\n");
     return all_agree ? 0 : 1;
 }

@@ -159,7 +159,7 @@ get_one_register_or_move:
         cmp eax, 4
         je .dr6
 ;@ end
-        jl get_one_register
+        jl get_one_register                     ; a name below DR0's
         call msr_of_mtrr
         jc get_one_register
         rdmsr
